@@ -1,0 +1,41 @@
+"""The errors that drm raises. All derive from `DRMError`; each message names the value, the rule and the remedy."""
+
+
+class DRMError(Exception):
+    """Root of every error of this package."""
+
+
+class InvalidValueError(DRMError, ValueError):
+    """A value breaks a rule that its message states."""
+
+
+class UnknownIdError(DRMError, KeyError):
+    """No worker, task, reservation or decision has this id."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; a sentence must stay a sentence.
+        return str(self.args[0]) if self.args else ""
+
+
+class DuplicateIdError(InvalidValueError):
+    """The id is taken by a live worker."""
+
+
+class CapacityError(DRMError):
+    """Nothing fits *now*; the same request may fit later."""
+
+
+class InfeasibleError(DRMError):
+    """Nothing that the pool has or could launch will *ever* fit."""
+
+
+class QueueFull(DRMError):
+    """The queue holds as many tasks as it may."""
+
+
+class EngineError(DRMError):
+    """The engine cannot do what was asked, or does not answer."""
+
+
+class TaskError(DRMError):
+    """A task ended without a result: it was lost, cancelled, or its outcome could not travel."""
