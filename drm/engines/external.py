@@ -1,0 +1,205 @@
+"""`external`: a pool that reports itself. The program that embeds us registers workers, reports what they use, and starts and ends tasks.
+
+A worker is `lost` once nothing was heard of it for the timeout. Its silence is the sum of the times between observations, each counted as
+a third of the timeout at most, so that neither a clock that jumps nor a manager that slept makes a whole pool look dead at once.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
+from drm.fleet import Fleet
+from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, LaunchReport, Observation, Resources, Source, Task, TaskReport
+
+LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
+LABELS_LIMIT = 64
+SLOTS = 1_000_000
+"""No limit of ours: a worker outside says by its capacity what it takes."""
+
+
+class ExternalEngine:
+    """Workers, task starts and launches are somebody else's; this keeps what they tell us.
+
+    `on_launch(count, shape)`, `on_retire(worker_ids)` and `on_start(task_id, worker_id)` are called from the tick and must return at once.
+    Without `on_launch` nothing can be launched, and decisions are recommendations.
+    """
+
+    def __init__(
+        self,
+        *,
+        worker_shape: Resources | None = None,
+        on_launch: Callable[[int, Resources], None] | None = None,
+        on_retire: Callable[[Sequence[str]], None] | None = None,
+        on_start: Callable[[str, str], None] | None = None,
+        lost_after_seconds: float = 60.0,
+        max_workers: int = 10_000,
+    ) -> None:
+        if not math.isfinite(lost_after_seconds) or lost_after_seconds <= 0:
+            raise InvalidValueError(f"lost_after_seconds must be positive and finite, got {lost_after_seconds!r}")
+        if on_launch is not None and worker_shape is None:
+            raise InvalidValueError("on_launch needs a worker_shape: what one launched worker will have, as Resources")
+        self._worker_shape = worker_shape
+        self._on_launch, self._on_retire, self._on_start = on_launch, on_retire, on_start
+        self._lost_after_seconds = lost_after_seconds
+        self._max_workers = max_workers
+        self._lock = threading.Lock()
+        self._fleet = Fleet()
+        self._silence: FloatArray = np.zeros(0)
+        self._observed_at = math.nan
+        self._departures: dict[str, str] = {}
+        self._reports: list[TaskReport] = []
+        self._launches: list[LaunchReport] = []
+        self._awaited: deque[str] = deque()
+
+    @property
+    def source(self) -> Source:
+        """EXTERNAL."""
+        return Source("external", "workers that report themselves")
+
+    @property
+    def worker_shape(self) -> Resources | None:
+        """What one launched worker will have, if the program said so."""
+        return self._worker_shape
+
+    @property
+    def no_launcher_reason(self) -> str | None:
+        """Why nothing can be launched, unless there is an `on_launch`."""
+        return None if self._on_launch else "an external pool launches its own workers: give on_launch and on_retire to let drm do it"
+
+    @property
+    def machine(self) -> Resources | None:
+        """Unknown."""
+        return None
+
+    def register(self, worker_id: str, capacity: Resources, labels: Mapping[str, str] | None = None) -> None:
+        """A worker joins. An id of a live one raises DuplicateIdError; one that was lost or has left may join again."""
+        if not isinstance(worker_id, str) or not 0 < len(worker_id) <= NAME_LIMIT:
+            raise InvalidValueError(f"a worker id must be a string of 1 to {NAME_LIMIT} characters, got {worker_id!r}"[:NAME_LIMIT])
+        if not isinstance(capacity, Resources) or not capacity:
+            raise InvalidValueError(f"capacity must be Resources of which at least one is more than 0, got {capacity!r}")
+        if labels is not None and len(labels) > LABELS_LIMIT:
+            raise InvalidValueError(f"a worker has at most {LABELS_LIMIT} labels, got {len(labels)}")
+        with self._lock:
+            if worker_id in self._fleet:
+                if self._fleet.state(worker_id) != "lost":
+                    raise DuplicateIdError(f"worker {worker_id!r} is registered already: deregister_worker it first, or take another id")
+                self._remove([worker_id])
+            if len(self._fleet) >= self._max_workers:
+                raise CapacityError(f"the pool holds {len(self._fleet)} workers, its limit: deregister some, or raise max_workers")
+            cut = {str(key)[:NAME_LIMIT]: str(value)[:NAME_LIMIT] for key, value in (labels or {}).items()}
+            self._fleet.add([worker_id], capacity.vector()[None], np.array([SLOTS]), np.array([RUNNING], np.uint8), {worker_id: cut})
+            self._silence = np.append(self._silence, 0.0)
+            self._departures.pop(worker_id, None)
+            if self._awaited:
+                self._launches.append(LaunchReport(self._awaited.popleft(), (worker_id,)))
+
+    def report(self, worker_id: str, used: Resources | Mapping[str, float], now: float | None = None) -> None:
+        """A worker was heard of, and uses this much; what a mapping leaves out was not measured. The last report to arrive counts.
+
+        More than the capacity is taken as measured; a negative, NaN or infinite amount raises InvalidValueError and changes nothing.
+        `now` is when it was measured (epoch seconds).
+        """
+        measured = _measured(worker_id, used)
+        if now is not None and not math.isfinite(now):
+            raise InvalidValueError(f"now must be epoch seconds, got {now!r}")
+        with self._lock:
+            row = self._fleet.row(worker_id)
+            self._fleet.used[row] = np.where(self._fleet.capacity[row] > 0, measured, np.nan)
+            self._fleet.states[row] = RUNNING
+            self._silence[row] = 0.0
+
+    def deregister(self, worker_id: str) -> None:
+        """A worker leaves; UnknownIdError where it is not registered."""
+        with self._lock:
+            self._fleet.row(worker_id)
+            self._remove([worker_id])
+            self._departures[worker_id] = "deregistered"
+
+    def finish(self, task_id: str, result: Any = None, error: BaseException | None = None) -> None:
+        """A task that was started has ended, well or with an error."""
+        report = TaskReport(task_id, "done", result) if error is None else TaskReport(task_id, "failed", error=error, reason=repr(error))
+        with self._lock:
+            self._reports.append(report)
+
+    def encode(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """An external pool runs no callables: raises InvalidValueError."""
+        raise InvalidValueError(f"an external pool runs its own tasks and takes no callable, got {function!r}: submit(resources=...) without one")
+
+    def observe(self, now: float) -> Observation:
+        """What was reported until now."""
+        with self._lock:
+            elapsed = 0.0 if math.isnan(self._observed_at) else max(0.0, now - self._observed_at)
+            self._observed_at = now
+            self._silence += min(elapsed, self._lost_after_seconds / 3)
+            silent = self._silence > self._lost_after_seconds
+            fleet = self._fleet
+            fleet.states[silent] = LOST
+            fleet.used[silent] = np.nan
+            tasks, self._reports = tuple(self._reports), []
+            launches, self._launches = tuple(self._launches), []
+            departures, self._departures = self._departures, {}
+            return Observation(
+                ready=True,
+                worker_ids=fleet.ids,
+                states=fleet.states.copy(),
+                capacity=fleet.capacity.copy(),
+                used=fleet.used.copy(),
+                occupied=fleet.occupied.copy(),
+                slots=fleet.slots.copy(),
+                labels=dict(fleet.labels),
+                departures=departures,
+                tasks=tasks,
+                launches=launches,
+            )
+
+    def launch(self, count: int, shape: Resources, launch_id: str) -> None:
+        """Calls `on_launch`; the next `count` workers that register are the answer."""
+        if self._on_launch is None:
+            raise InvalidValueError(f"{count} workers cannot be launched: {self.no_launcher_reason}")
+        with self._lock:
+            self._awaited.extend([launch_id] * count)
+        self._on_launch(count, shape)
+
+    def retire(self, worker_ids: Sequence[str]) -> None:
+        """Calls `on_retire`; the workers go when they are deregistered."""
+        if self._on_retire is not None:
+            self._on_retire(tuple(worker_ids))
+
+    def submit(self, task: Task, worker_id: str) -> None:
+        """Calls `on_start`."""
+        if self._on_start is not None:
+            self._on_start(task.id, worker_id)
+
+    def cancel(self, task_id: str) -> None:
+        """Nothing to interrupt here: the program that runs the task calls `finish`."""
+
+    def close(self) -> None:
+        """Nothing was started here."""
+
+    def _remove(self, worker_ids: Sequence[str]) -> None:
+        self._silence = np.delete(self._silence, self._fleet.rows(worker_ids))
+        self._fleet.remove(worker_ids)
+
+
+def _measured(worker_id: str, used: Resources | Mapping[str, float]) -> FloatArray:
+    if isinstance(used, Resources):
+        return used.vector()
+    unknown = set(used) - set(RESOURCES)
+    if unknown:
+        raise InvalidValueError(f"worker {worker_id!r} reports {sorted(unknown)[0]!r}; resources are {', '.join(RESOURCES)}")
+    measured = np.full(len(RESOURCES), np.nan)
+    for index, name in enumerate(RESOURCES):
+        amount = used.get(name)
+        if amount is None:
+            continue
+        if not isinstance(amount, (int, float, np.number)) or not math.isfinite(amount) or amount < 0:
+            raise InvalidValueError(f"worker {worker_id!r}: used {name} must be finite {UNITS[name]} and not negative, got {amount!r}")
+        measured[index] = amount
+    return measured

@@ -1,0 +1,218 @@
+"""The pool as the manager knows it: fleet, reservations and tasks, kept true to what the engine shows.
+
+No engine, no policy, no lock in here: the manager calls it under its own lock, and does what it returns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from drm.errors import CapacityError, InfeasibleError, InvalidValueError
+from drm.fleet import Fleet
+from drm.model import RESOURCES, STATE_CODE, UNITS, FloatArray, Observation, Reservation, Resources, Task, TaskReport, WorkerState
+from drm.placement import blocking_resource, fits, place
+from drm.reservations import Reservations
+from drm.tasks import TaskTable
+
+BOOTING, RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("booting", "running", "cordoned", "draining", "lost"))
+
+MAX_REQUEUES = 3
+"""How often a task whose worker went is queued again before it is lost."""
+
+LOST_KEPT_SECONDS = 600.0
+"""How long a worker that went without being asked to stays in view."""
+
+
+class Pool:
+    """Invariants: every reservation is on a worker of the fleet that is not lost; every running task has one reservation."""
+
+    def __init__(self, worker_shape: Resources | None, queue_limit: int) -> None:
+        self.fleet = Fleet()
+        self.reservations = Reservations(self.fleet)
+        self.tasks = TaskTable(queue_limit)
+        self.worker_shape = worker_shape
+        self.foreign_tasks = 0
+        self._cancelling: set[str] = set()
+        self._lost_at: dict[str, float] = {}
+        self._seen_ids: tuple[str, ...] = ()
+        self._matched_ids: tuple[str, ...] = ()
+        self._feasible_ids: tuple[str, ...] = ()
+        self._seen_rows = np.empty(0, dtype=np.intp)
+        self._feasible: dict[Resources, bool] = {}
+
+    def account(self, seen: Observation, now: float) -> None:
+        """Takes over all that the engine saw: ended tasks first, so that a result outlives its worker, then members, then measurements."""
+        for report in seen.tasks:
+            self.end_attempt(report, now)
+        self.reservations.expire(now)
+        self._match_members(seen, now)
+        fleet, rows = self.fleet, self._seen_rows
+        newly_lost = rows[(seen.states == LOST) & (fleet.states[rows] != LOST)]
+        for worker_id in [fleet.ids[row] for row in newly_lost]:
+            self._free_worker(worker_id, f"worker {worker_id} was not heard of any more", now)
+        ours = fleet.states[rows]
+        keep = ((ours == CORDONED) | (ours == DRAINING)) & (seen.states == RUNNING)
+        fleet.states[rows] = np.where(keep, ours, seen.states)
+        fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = seen.capacity, seen.used, seen.occupied, seen.slots
+        fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now)
+        fleet.started_at[rows] = np.where((seen.states == RUNNING) & np.isnan(fleet.started_at[rows]), now, fleet.started_at[rows])
+        self.foreign_tasks = seen.foreign_tasks
+        idle = (fleet.states == RUNNING) & (fleet.reserved == 0) & ~(fleet.occupied > 0).any(axis=1)
+        np.copyto(fleet.idle_since, np.where(idle, np.fmin(fleet.idle_since, now), np.nan))
+
+    def place(self, now: float) -> list[Task]:
+        """Starts what fits, best fit, lines in the order of their oldest task; returns the started tasks."""
+        lines = self.tasks.lines()
+        self.tasks.line_reasons = {request: self._line_reason(request) for request, _ in lines}
+        lines = [(request, count) for request, count in lines if self.is_feasible(request)]
+        if not lines:
+            return []
+        requests = np.array([request.vector() for request, _ in lines])
+        counts = np.array([count for _, count in lines])
+        fleet = self.fleet
+        started: list[Task] = []
+        for (request, _), rows in zip(lines, place(fleet.free(), fleet.open_slots(), fleet.capacity, requests, counts), strict=True):
+            if len(rows):
+                tasks = [self.tasks.start(request, fleet.ids[row], now) for row in rows]
+                self.reservations.book_tasks(rows, request, [task.id for task in tasks], now)
+                started += tasks
+        return started
+
+    def waiting(self) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+        """What waits and could run here: requests (s, 4) and how many tasks of each (s,)."""
+        lines = [(request, count) for request, count in self.tasks.lines() if self.is_feasible(request)]
+        if not lines:
+            return np.empty((0, 4)), np.empty(0, dtype=np.int64)
+        return np.array([request.vector() for request, _ in lines]), np.array([count for _, count in lines], dtype=np.int64)
+
+    def reserve(self, request: Resources, now: float, ttl_seconds: float | None) -> Reservation:
+        """A claim on the best fitting worker; InfeasibleError where none could ever hold it, CapacityError where none can now."""
+        if not self.is_feasible(request):
+            raise InfeasibleError(self._infeasible_reason(request))
+        fleet = self.fleet
+        (rows,) = place(fleet.free(), fleet.open_slots(), fleet.capacity, request.vector()[None], np.array([1]))
+        if not len(rows):
+            raise CapacityError(f"no running worker has {_amounts(request)} free now: release something, wait, or add workers")
+        return self.reservations.book(int(rows[0]), request, now, ttl_seconds)
+
+    def end_attempt(self, report: TaskReport, now: float) -> None:
+        """One attempt at a task has ended; a lost one is queued again until it has been tried often enough."""
+        task = self.tasks.running.get(report.task_id)
+        if task is None:
+            return
+        self.reservations.release(task.id)
+        self._conclude(task, report, now)
+
+    def cancel(self, task_id: str, now: float) -> bool:
+        """Ends a queued task; marks a running one, and says whether the engine has to be asked to end it."""
+        if self.tasks.get(task_id).state == "queued":
+            self.tasks.end(TaskReport(task_id, "cancelled", reason="cancelled before it started"), now)
+            return False
+        self._cancelling.add(task_id)
+        return True
+
+    def depart(self, worker_id: str, reason: str, now: float, *, expected: bool) -> None:
+        """A worker has gone. One that was meant to go leaves the fleet; another stays in view as lost for a while."""
+        self._free_worker(worker_id, f"worker {worker_id} went: {reason}", now)
+        if expected:
+            self.fleet.remove([worker_id])
+        else:
+            self.fleet.set_state(worker_id, "lost")
+            self.fleet.used[self.fleet.row(worker_id)] = np.nan
+            self._lost_at[worker_id] = now
+
+    def move(self, worker_id: str, to: WorkerState, *, sources: tuple[WorkerState, ...]) -> None:
+        """Takes a worker from one of some states to another; InvalidValueError where it is in none of them."""
+        state = self.fleet.state(worker_id)
+        if state not in sources:
+            raise InvalidValueError(f"worker {worker_id!r} is {state}; only one that is {' or '.join(sources)} can become {to}")
+        self.fleet.set_state(worker_id, to)
+
+    def is_feasible(self, request: Resources) -> bool:
+        """Whether a worker of the fleet, or one that could be launched, holds this request when it is empty. True where nothing is known."""
+        if self.fleet.ids is not self._feasible_ids:
+            self._feasible_ids = self.fleet.ids
+            self._feasible.clear()
+        known = self._feasible.get(request)
+        if known is None:
+            room = self._possible_workers()
+            known = self._feasible[request] = bool(len(room) == 0 or fits(room, request.vector()).any())
+        return known
+
+    def infeasible(self) -> tuple[int, str]:
+        """How many queued tasks could run nowhere, and why the first of them could not."""
+        lines = [(request, count) for request, count in self.tasks.lines() if not self.is_feasible(request)]
+        return sum(count for _, count in lines), self._infeasible_reason(lines[0][0]) if lines else ""
+
+    def _match_members(self, seen: Observation, now: float) -> None:
+        fleet = self.fleet
+        for worker_id in [lost for lost, since in self._lost_at.items() if now - since > LOST_KEPT_SECONDS]:
+            del self._lost_at[worker_id]
+            fleet.remove([worker_id])
+        if seen.worker_ids is self._seen_ids and fleet.ids is self._matched_ids:
+            return
+        listed = set(seen.worker_ids)
+        for worker_id in fleet.ids:
+            if worker_id not in listed and worker_id not in self._lost_at:
+                reason = seen.departures.get(worker_id, "")
+                expected = fleet.state(worker_id) == "draining" or reason in ("deregistered", "retired")
+                self.depart(worker_id, reason or "it is no longer listed", now, expected=expected)
+        for worker_id in listed & self._lost_at.keys():
+            del self._lost_at[worker_id]
+        new = [index for index, worker_id in enumerate(seen.worker_ids) if worker_id not in fleet]
+        if new:
+            ids = [seen.worker_ids[index] for index in new]
+            fleet.add(ids, seen.capacity[new], seen.slots[new], seen.states[new], seen.labels)
+        self._seen_ids, self._matched_ids = seen.worker_ids, fleet.ids
+        self._seen_rows = fleet.rows(seen.worker_ids)
+
+    def _free_worker(self, worker_id: str, reason: str, now: float) -> None:
+        for reservation in self.reservations.release_worker(worker_id):
+            if reservation.task_id is not None:
+                self._conclude(self.tasks.running[reservation.task_id], TaskReport(reservation.task_id, "lost", reason=reason), now)
+
+    def _conclude(self, task: Task, report: TaskReport, now: float) -> None:
+        if task.id in self._cancelling:
+            self._cancelling.discard(task.id)
+            self.tasks.end(TaskReport(task.id, "cancelled", reason="cancelled while it ran", finished_at=report.finished_at), now)
+        elif report.outcome != "lost":
+            self.tasks.end(report, now)
+        elif task.attempt <= MAX_REQUEUES:
+            self.tasks.requeue(task.id, report.reason)
+        else:
+            self.tasks.end(replace(report, reason=f"{report.reason}; it was tried {task.attempt} times"), now)
+
+    def _possible_workers(self) -> FloatArray:
+        stays = ~np.isin(self.fleet.states, (LOST, DRAINING))
+        rows = self.fleet.capacity[stays]
+        return rows if self.worker_shape is None else np.vstack([rows, self.worker_shape.vector()])
+
+    def _line_reason(self, request: Resources) -> str:
+        return "waits for a worker with room" if self.is_feasible(request) else self._infeasible_reason(request)
+
+    def _infeasible_reason(self, request: Resources) -> str:
+        room = self._possible_workers()
+        blocking = blocking_resource(room, request.vector())
+        name = RESOURCES[blocking]
+        most = room[:, blocking].max(initial=0.0)
+        return (
+            f"no worker could ever hold {_amounts(request)}: the largest has {_amount(name, most)} of {name}. "
+            "Ask for less, or add larger workers"
+        )
+
+
+def _amounts(request: Resources) -> str:
+    asked: Iterable[str] = (f"{name} {_amount(name, amount)}" for name, amount in request.as_dict().items() if amount)
+    return ", ".join(asked) or "an empty request"
+
+
+def _amount(name: str, amount: float) -> str:
+    if UNITS[name] != "bytes":
+        return f"{amount:g} {UNITS[name]}"
+    power = min(4, int(math.log(amount, 1024))) if amount >= 1 else 0
+    return f"{amount / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
