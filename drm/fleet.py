@@ -147,7 +147,7 @@ class Fleet:
 
     def state(self, worker_id: str) -> WorkerState:
         """The state of a worker; UnknownIdError where there is none."""
-        return WORKER_STATES[self.states[self.row(worker_id)]]
+        return WORKER_STATES[int(self.states[self.row(worker_id)])]
 
     def free(self) -> FloatArray:
         """(n, 4): capacity that is neither allocated nor occupied by others; never negative."""
@@ -162,7 +162,7 @@ class Fleet:
         row = self.row(worker_id)
         return Worker(
             id=worker_id,
-            state=WORKER_STATES[self.states[row]],
+            state=WORKER_STATES[int(self.states[row])],
             capacity=Resources.of(self.capacity[row]),
             allocated=Resources.of(self.allocated[row]),
             used=dict(zip(RESOURCES, self.used[row].tolist(), strict=True)),

@@ -1,36 +1,36 @@
 """DynamicResourceManager: the tick, and the public operations.
 
-The lock guards the pool, the ledger and the outcomes; it is held for columns and dictionaries only, never across a call of the engine.
+The lock guards the pool and the scaler; it is held for columns and dictionaries only, never across a call of an engine that may wait.
 Readers need no lock: `snapshot` is immutable.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
+from drm.history.rings import Rings
 
+from drm.actuation import Actuator
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
-from drm.errors import DRMError, EngineError, InfeasibleError, InvalidValueError
-from drm.history.rings import Rings
-from drm.ledger import Ledger
-from drm.model import NAME_LIMIT, Bounds, LaunchReport, Reservation, Resources, ScalingDecision, Snapshot, Task, TaskReport, Worker
-from drm.outcomes import Outcomes
+from drm.errors import DRMError, EngineError, InvalidValueError
+from drm.model import NAME_LIMIT, Bounds, Reservation, Resources, ScalingDecision, Snapshot, Task, Worker
+from drm.observation import Observation
 from drm.policies import Policy, create_policy
-from drm.policies.pipeline import Evaluation, Past, Pipeline
+from drm.policies.pipeline import Pipeline
 from drm.pool import Pool
-from drm.readings import default_bounds, fleet_series, fractions_of_capacity, idle_first, read_signals, take_snapshot
+from drm.readings import default_bounds, fleet_series, fractions_of_capacity, take_snapshot
+from drm.scaler import Scaler
 from drm.tasks import TaskHandle
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from drm.state import DRMState
 
 QUEUE_LIMIT = 100_000
 
@@ -39,7 +39,8 @@ class DynamicResourceManager:
     """Places tasks on workers, decides when the pool grows and shrinks, and keeps every decision.
 
     `engine`: what runs the workers (None: an external pool that reports itself). `policy`: a policy or its name (None: `queue`). `bounds`:
-    how many workers the pool may have (None: as many as the engine's machine holds, or any number for an external pool).
+    how many workers the pool may have (None: as many as the engine's machine holds, or any number for an external pool). `now`: when it is
+    made, in epoch seconds (None: the clock's time); it dates what happens before the first tick.
     `advance(now)` makes one tick; a `Runner` calls it in the background. `close()`, or leaving `with`, ends what the engine started.
     """
 
@@ -52,153 +53,89 @@ class DynamicResourceManager:
         pipeline: Pipeline | None = None,
         interval_seconds: float = 1.0,
         queue_limit: int = QUEUE_LIMIT,
+        now: float | None = None,
     ) -> None:
         self.engine: Engine = ExternalEngine() if engine is None else engine
-        self.policy = create_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy
-        self.pipeline = pipeline or Pipeline()
+        self.interval_seconds = interval_seconds
         self.history = Rings(interval_seconds)
-        self.state: Any = None
+        self.state: DRMState | None = None
         """The one DRMState over this manager; it puts itself here."""
-        self._bounds = bounds or default_bounds(self.engine)
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         self._pool = Pool(self.engine.worker_shape, queue_limit)
-        self._ledger = Ledger()
-        self._outcomes = Outcomes(self._ledger)
-        self._past = Past()
-        self._now = -math.inf
+        self._scaler = Scaler(
+            self._pool,
+            create_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy,
+            pipeline or Pipeline(),
+            bounds or default_bounds(self.engine),
+            self.engine.no_launcher_reason,
+        )
+        self._actuator = Actuator(self.engine, self._pool, self._scaler, self._lock)
+        self._now = time.time() if now is None else now
+        self._ticked_at = -math.inf
         self._ready = False
-        self._retiring: set[str] = set()
+        self._members_changed = False
         self._run_id = uuid.uuid4().hex[:6]
         self._task_number = 0
         self._closed = False
-        self._snapshot = take_snapshot(self._pool, self.engine, self._bounds, None, 0, math.nan, ready=False, unanswered=0, desired=0)
+        self._version = 0
+        self._snapshot = self._freeze()
 
     # The tick
 
     def advance(self, now: float) -> Snapshot:
-        """One tick at `now` (epoch seconds; an earlier time than the last one counts as the last one). Returns the new snapshot.
+        """One tick at `now` (epoch seconds; an earlier time than the last tick's counts as that one). Returns the new snapshot.
 
         Raises what the engine raises where it cannot be observed; then nothing has changed, and the next call tries again.
         """
         if not math.isfinite(now):
             raise InvalidValueError(f"now must be epoch seconds, got {now!r}")
         with self._ticking:
-            if self._closed:
-                raise DRMError("this manager is closed: make a new one")
-            now = max(now, self._now)
+            self._refuse_when_closed()
+            now = max(now, self._ticked_at)
             seen = self.engine.observe(now)
             with self._lock:
-                self._now, self._ready = now, seen.ready
-                self._pool.account(seen, now)
-                self._account_outcomes(seen.launches, now)
+                self._now = self._ticked_at = now
+                self._account(seen)
                 started = self._pool.place(now)
-                decision = self._decide(now)
-            self._actuate(started, decision, now)
+                decision = self._scaler.decide(now, ready=self._ready)
+            self._actuate(started, decision)
             with self._lock:
-                snapshot = self._freeze(now)
+                self._version += 1
+                snapshot = self._freeze()
             self._record(snapshot)
             self._snapshot = snapshot
             return snapshot
 
-    def _account_outcomes(self, launches: Iterable[LaunchReport], now: float) -> None:
-        self._outcomes.report(tuple(launches))
-        self._outcomes.advance(self._pool.fleet, now)
-        self._retiring &= set(self._pool.fleet.ids)
+    def _account(self, seen: Observation) -> None:
+        self._ready = seen.ready
+        self._members_changed = False
+        self._pool.account(seen, self._now)
+        self._scaler.account(seen.launches, self._now)
 
-    def _decide(self, now: float) -> ScalingDecision:
-        decision = self._describe(self._evaluate(now), self._ledger.next_id(), now)
-        if decision.action == "scale_down":
-            victims = tuple(idle_first(self._pool.fleet)[: decision.count])
-            for worker_id in victims:
-                self._pool.fleet.set_state(worker_id, "draining")
-            decision = replace(decision, worker_ids=victims, granted=len(victims))
-            self._outcomes.retired(decision.id, victims)
-            self._past = replace(self._past, down_at=now)
-        elif decision.action == "scale_up":
-            self._outcomes.launched(str(decision.id), decision.id, decision.count, now)
-            self._past = replace(self._past, up_at=now)
-        self._ledger.append(decision)
-        return decision
-
-    def _actuate(self, started: list[Task], decision: ScalingDecision, now: float) -> None:
-        for task in started:
-            self._ask(
-                lambda task=task: self.engine.submit(task, task.worker_id or ""),
-                lambda error, task=task: self._pool.end_attempt(TaskReport(task.id, "lost", reason=f"it could not be sent: {error}"), now),
-                f"task {task.id} could not be sent to worker {task.worker_id}",
-            )
+    def _actuate(self, started: list[Task], decision: ScalingDecision) -> None:
+        self._actuator.start(started, self._now)
         if decision.action == "scale_up":
-            shape, launch_id = self.engine.worker_shape or Resources(), str(decision.id)
-            self._ask(
-                lambda: self.engine.launch(decision.count, shape, launch_id),
-                lambda error: self._outcomes.report([LaunchReport(launch_id, failed=decision.count, error=str(error))]),
-                f"{decision.count} workers could not be launched",
-            )
-        with self._lock:
-            drained = [] if self.engine.no_launcher_reason else self._pool.drained(self._retiring)
-            self._retiring.update(drained)
-        if drained:
-            self._ask(lambda: self.engine.retire(drained), lambda _: self._retiring.difference_update(drained), f"{drained} could not be retired")
-
-    def _ask(self, call: Callable[[], None], undo: Callable[[Exception], None], complaint: str) -> None:
-        """One call of the engine, which is not ours and may raise anything: then what it was asked for is undone, and the tick goes on."""
-        try:
-            call()
-        except Exception as error:
-            logger.warning("%s: %s", complaint, error)
-            with self._lock:
-                undo(error)
+            self._actuator.launch(decision)
+        self._actuator.retire_drained()
 
     def _record(self, snapshot: Snapshot) -> None:
         if snapshot.ready:
             used, allocated = fractions_of_capacity(snapshot)
             self.history.append(snapshot.time, snapshot.worker_ids, used, allocated, snapshot.capacity[:, 2] > 0, fleet_series(snapshot))
 
-    def _freeze(self, now: float) -> Snapshot:
-        last = self._ledger.last()
+    def _freeze(self) -> Snapshot:
+        scaler = self._scaler
         return take_snapshot(
             self._pool,
             self.engine,
-            self._bounds,
-            last,
-            self._snapshot.version + 1,
-            now,
+            scaler.bounds,
+            scaler.last,
+            scaler.last_action,
+            version=self._version,
+            now=self._now if self._version else math.nan,
             ready=self._ready,
-            unanswered=self._outcomes.unanswered,
-            desired=last.desired if last else 0,
-        )
-
-    def _evaluate(self, now: float) -> Evaluation:
-        signals = read_signals(self._pool, now, ready=self._ready, unanswered=self._outcomes.unanswered, most_workers=self._bounds.max)
-        return self.pipeline.evaluate(self.policy, signals, self._past, self._bounds, self.engine.no_launcher_reason)
-
-    def _describe(self, evaluation: Evaluation, decision_id: int, now: float) -> ScalingDecision:
-        requests, counts = self._pool.waiting()
-        asked = evaluation.action != "maintain"
-        return ScalingDecision(
-            id=decision_id,
-            timestamp=now,
-            pool="default",
-            actor="repair" if evaluation.code in ("below_min", "above_max") else "policy",
-            policy=self.policy.name,
-            policy_version=self.policy.version,
-            parameters={**self.policy.parameters, **self.pipeline.parameters},
-            action=evaluation.action,
-            code=evaluation.code,
-            reason=evaluation.reason,
-            current=evaluation.current,
-            desired=evaluation.desired,
-            bounded=evaluation.bounded,
-            count=abs(evaluation.target - evaluation.current),
-            utilization=self._pool.utilization(),
-            inputs=evaluation.inputs,
-            steps=evaluation.steps,
-            blockers=evaluation.blockers,
-            cooldown_left_seconds=evaluation.cooldown_left_seconds,
-            resource_requirements=Resources.of(counts @ requests),
-            outcome="pending" if asked else "done",
-            requested_at=now if asked else None,
+            unanswered=scaler.unanswered,
         )
 
     # What programs ask for
@@ -209,22 +146,26 @@ class DynamicResourceManager:
         return self._snapshot
 
     @property
+    def policy(self) -> Policy:
+        """The scaling policy."""
+        return self._scaler.policy
+
+    @property
     def bounds(self) -> Bounds:
         """How many workers the pool may have."""
-        return self._bounds
+        return self._scaler.bounds
 
     def set_bounds(self, min: int, max: int) -> None:
         """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large."""
         bounds = Bounds(min, max)
         with self._lock:
-            self._bounds = bounds
+            self._scaler.bounds = bounds
 
     def register_worker(self, worker_id: str, *, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker of an external pool joins, with what it has. DuplicateIdError where a live one has this id."""
         with self._lock:
-            self._external.register(worker_id, capacity, labels)
-            self._look()
-            return self._pool.fleet.worker(worker_id)
+            self._members_changed = True
+            return self._external.register(worker_id, capacity, labels)
 
     def report(self, worker_id: str, *, used: Resources | Mapping[str, float], now: float | None = None) -> None:
         """A heartbeat: what a worker of an external pool uses (units of `Resources`). It shows at the next tick."""
@@ -233,8 +174,8 @@ class DynamicResourceManager:
     def deregister_worker(self, worker_id: str) -> None:
         """A worker of an external pool leaves; its tasks are queued again, its reservations end."""
         with self._lock:
+            self._members_changed = True
             self._external.deregister(worker_id)
-            self._look()
 
     def submit(
         self,
@@ -259,15 +200,14 @@ class DynamicResourceManager:
         call = None if function is None else self.engine.encode(function, args, {})
         title = name or getattr(function, "__qualname__", None) or ("task" if function is None else type(function).__name__)
         with self._lock:
-            if self._closed:
-                raise DRMError("this manager is closed: make a new one")
+            self._refuse_when_closed()
             self._task_number += 1
             task = Task(
                 id=f"t-{self._run_id}-{self._task_number}",
                 name=str(title)[:NAME_LIMIT],
                 resources=resources or Resources(),
                 state="queued",
-                submitted_at=self._now if math.isfinite(self._now) else math.nan,
+                submitted_at=self._now,
                 duration_hint_seconds=duration_hint_seconds,
                 call=call,
             )
@@ -298,54 +238,56 @@ class DynamicResourceManager:
         if not isinstance(resources, Resources) or not resources:
             raise InvalidValueError(f"a reservation needs Resources of which at least one is more than 0, got {resources!r}")
         with self._lock:
-            return self._pool.reserve(resources, self._now, ttl_seconds)
+            self._refuse_when_closed()
+            return self._members().reserve(resources, self._now, ttl_seconds)
 
     def release_resources(self, reservation: Reservation | str) -> None:
         """Gives a reservation back; UnknownIdError where it is not live any more. A task's own ends with the task."""
         with self._lock:
-            self._pool.release(reservation if isinstance(reservation, str) else reservation.id)
+            self._members().release(reservation if isinstance(reservation, str) else reservation.id)
 
     def reservations(self) -> list[Reservation]:
         """The live reservations, those of running tasks included, oldest first."""
         with self._lock:
-            return self._pool.reservations.live()
+            return self._members().reservations.live()
 
     def cordon(self, worker_id: str) -> None:
         """No new task on this worker; those that run stay."""
         with self._lock:
-            self._pool.move(worker_id, "cordoned", sources=("running",))
+            self._members().move(worker_id, "cordoned", sources=("running",))
 
     def uncordon(self, worker_id: str) -> None:
         """New tasks on this worker again, unless its end has begun."""
         with self._lock:
-            if worker_id in self._retiring:
+            if self._actuator.is_ending(worker_id):
                 raise InvalidValueError(f"worker {worker_id!r} is already being ended: a new one takes its place if there is work")
-            self._pool.move(worker_id, "running", sources=("cordoned", "draining"))
+            self._members().move(worker_id, "running", sources=("cordoned", "draining"))
 
     def drain(self, worker_id: str) -> None:
         """No new task on this worker, and it ends once the running ones have."""
         with self._lock:
-            self._pool.move(worker_id, "draining", sources=("running", "cordoned"))
+            self._members().move(worker_id, "draining", sources=("running", "cordoned"))
 
     def worker(self, worker_id: str) -> Worker:
         """One worker as it stands; UnknownIdError where there is none."""
         with self._lock:
-            return self._pool.fleet.worker(worker_id)
+            return self._members().fleet.worker(worker_id)
 
     def decisions(self) -> list[ScalingDecision]:
         """The kept decisions, oldest first."""
         with self._lock:
-            return self._ledger.decisions()
+            return self._scaler.ledger.decisions()
 
     def explain(self, decision_id: int) -> ScalingDecision:
         """A kept decision with its inputs, steps and blockers; UnknownIdError where it is not kept."""
         with self._lock:
-            return self._ledger.get(decision_id)
+            return self._scaler.ledger.get(decision_id)
 
     def explain_now(self) -> ScalingDecision:
         """What the policy would do if it were asked at the time of the last tick, and why; it is not kept, and its id is 0."""
         with self._lock:
-            return self._describe(self._evaluate(self._now), 0, self._now)
+            self._members()
+            return self._scaler.explain_now(self._now, ready=self._ready)
 
     def close(self) -> None:
         """Ends what the engine started; tasks that have not ended are lost. May be called twice."""
@@ -369,7 +311,12 @@ class DynamicResourceManager:
             raise EngineError(f"only an external pool is told of its workers and tasks; the engine here is {type(self.engine).__name__}")
         return self.engine
 
-    def _look(self) -> None:
-        """Takes a change of an external pool's members over at once, so that the next call can rely on it."""
-        now = self._now if math.isfinite(self._now) else 0.0
-        self._pool.account(self.engine.observe(now), now)
+    def _members(self) -> Pool:
+        """The pool; an external one first takes over who joined and left since the last tick, so that a call can rely on the one before it."""
+        if self._members_changed:
+            self._account(self.engine.observe(self._now))
+        return self._pool
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise DRMError("this manager is closed: make a new one")

@@ -155,60 +155,6 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskReport:
-    """How one attempt at a task ended, as the engine saw it."""
-
-    task_id: str
-    outcome: Literal["done", "failed", "cancelled", "lost"]
-    result: Any = field(default=None, repr=False)
-    error: BaseException | None = None
-    reason: str = ""
-    traceback: str = ""
-    started_at: float = math.nan
-    finished_at: float = math.nan
-    used: Resources | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LaunchReport:
-    """News of one launch: workers that now exist (they may still be booting), or that never will."""
-
-    launch_id: str
-    worker_ids: tuple[str, ...] = ()
-    failed: int = 0
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Observation:
-    """Everything that an engine saw: *all* n workers that it knows now, as columns, and what happened since the last one.
-
-    A worker that is no longer listed has gone. `worker_ids` is the same object as long as the membership is the same.
-    """
-
-    ready: bool
-    """False while the engine starts: then nothing is decided."""
-    worker_ids: tuple[str, ...]
-    states: npt.NDArray[np.uint8]
-    """(n,) codes of `STATE_CODE`: pending, booting, running or lost."""
-    capacity: FloatArray
-    """(n, 4)"""
-    used: FloatArray
-    """(n, 4), NaN where nothing was measured."""
-    occupied: FloatArray
-    """(n, 4): what users other than us hold there; not placeable."""
-    slots: npt.NDArray[np.int64]
-    """(n,): how many of our tasks may run there at once."""
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    departures: Mapping[str, str] = field(default_factory=dict)
-    """Why workers went, by worker id."""
-    tasks: tuple[TaskReport, ...] = ()
-    launches: tuple[LaunchReport, ...] = ()
-    foreign_tasks: int = 0
-    """Tasks of other users that run on these workers."""
-
-
-@dataclass(frozen=True, slots=True)
 class Input:
     """One number that a decision rested on."""
 
@@ -338,6 +284,8 @@ class Snapshot:
     """The latest that ended, oldest first."""
     infeasible_reason: str
     last_decision: ScalingDecision | None
+    last_action: ScalingDecision | None
+    """The last decision that was not `maintain`."""
 
     def count(self, *states: WorkerState) -> int:
         """How many workers are in one of these states."""

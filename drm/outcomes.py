@@ -11,7 +11,8 @@ from typing import Any
 
 from drm.fleet import Fleet
 from drm.ledger import Ledger
-from drm.model import STATE_CODE, LaunchReport
+from drm.model import STATE_CODE
+from drm.observation import LaunchReport
 
 LAUNCH_TIMEOUT_SECONDS = 600.0
 """After this long a launched worker that nobody has heard of counts as failed."""

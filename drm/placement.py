@@ -22,7 +22,7 @@ CELLS_PER_CALL = 2_500_000
 
 
 def fits(room: FloatArray, request: FloatArray) -> npt.NDArray[np.bool_]:
-    """(n,): where a request (4,) fits into room (n, 4)."""
+    """(n,): where a request (4,) fits into room (n, 4), or requests (n, 4) fit into one room (4,)."""
     return np.asarray((room >= request * (1.0 - SLACK)).all(axis=-1))
 
 

@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from drm.errors import CapacityError, InfeasibleError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import RESOURCES, STATE_CODE, UNITS, FloatArray, Observation, Reservation, Resources, Task, TaskReport, WorkerState
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, UNITS, FloatArray, Reservation, Resources, Task, WorkerState
+from drm.observation import Observation, TaskReport
 from drm.placement import blocking_resource, fits, place
 from drm.reservations import Reservations
 from drm.tasks import TaskTable
 
-BOOTING, RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("booting", "running", "cordoned", "draining", "lost"))
+RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("running", "cordoned", "draining", "lost"))
 
 MAX_REQUEUES = 3
 """How often a task whose worker went is queued again before it is lost."""
@@ -41,8 +42,9 @@ class Pool:
         self._lost_at: dict[str, float] = {}
         self._seen_ids: tuple[str, ...] = ()
         self._matched_ids: tuple[str, ...] = ()
-        self._feasible_ids: tuple[str, ...] = ()
         self._seen_rows = np.empty(0, dtype=np.intp)
+        self._hoped_for: FloatArray = np.empty((0, 4))
+        self._largest: FloatArray = np.empty((0, 4))
         self._feasible: dict[Resources, bool] = {}
 
     def account(self, seen: Observation, now: float) -> None:
@@ -61,7 +63,9 @@ class Pool:
         fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = seen.capacity, seen.used, seen.occupied, seen.slots
         fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now)
         fleet.started_at[rows] = np.where((seen.states == RUNNING) & np.isnan(fleet.started_at[rows]), now, fleet.started_at[rows])
+        fleet.labels.update(seen.labels)
         self.foreign_tasks = seen.foreign_tasks
+        self._weigh_feasibility()
         idle = (fleet.states == RUNNING) & (fleet.reserved == 0) & ~(fleet.occupied > 0).any(axis=1)
         np.copyto(fleet.idle_since, np.where(idle, np.fmin(fleet.idle_since, now), np.nan))
 
@@ -100,6 +104,34 @@ class Pool:
             raise CapacityError(f"no running worker has {_amounts(request)} free now: release something, wait, or add workers")
         return self.reservations.book(int(rows[0]), request, now, ttl_seconds)
 
+    def release(self, reservation_id: str) -> None:
+        """Ends a reservation that a program made; UnknownIdError where it is not live, InvalidValueError where a task holds it."""
+        if reservation_id in self.tasks.running:
+            raise InvalidValueError(f"reservation {reservation_id!r} belongs to a running task and ends with it: cancel the task instead")
+        self.reservations.release(reservation_id)
+
+    def drained(self) -> list[str]:
+        """The draining workers on which nothing is left, of ours or of others."""
+        fleet = self.fleet
+        empty = (fleet.states == DRAINING) & (fleet.reserved == 0) & ~(fleet.occupied > 0).any(axis=1)
+        return [fleet.ids[row] for row in np.flatnonzero(empty)]
+
+    def utilization(self) -> dict[str, float]:
+        """used / capacity by resource, over the active workers that were measured; NaN where none was."""
+        active = np.isin(self.fleet.states, ACTIVE_CODES)
+        used, capacity = self.fleet.used[active], self.fleet.capacity[active]
+        measured = ~np.isnan(used) & (capacity > 0)
+        held = np.where(measured, capacity, 0.0).sum(axis=0)
+        share = np.divide(np.where(measured, used, 0.0).sum(axis=0), held, out=np.full(4, np.nan), where=held > 0)
+        return dict(zip(RESOURCES, share.tolist(), strict=True))
+
+    def abandon(self, reason: str, now: float) -> None:
+        """Ends all tasks that have not ended, as lost."""
+        for task_id in self.tasks.unfinished():
+            if task_id in self.tasks.running:
+                self.reservations.release(task_id)
+            self.tasks.end(TaskReport(task_id, "lost", reason=reason), now)
+
     def end_attempt(self, report: TaskReport, now: float) -> None:
         """One attempt at a task has ended; a lost one is queued again until it has been tried often enough."""
         task = self.tasks.running.get(report.task_id)
@@ -135,13 +167,10 @@ class Pool:
 
     def is_feasible(self, request: Resources) -> bool:
         """Whether a worker of the fleet, or one that could be launched, holds this request when it is empty. True where nothing is known."""
-        if self.fleet.ids is not self._feasible_ids:
-            self._feasible_ids = self.fleet.ids
-            self._feasible.clear()
         known = self._feasible.get(request)
         if known is None:
-            room = self._possible_workers()
-            known = self._feasible[request] = bool(len(room) == 0 or fits(room, request.vector()).any())
+            largest = self._largest
+            known = self._feasible[request] = bool(len(largest) == 0 or fits(largest, request.vector()).any())
         return known
 
     def infeasible(self) -> tuple[int, str]:
@@ -160,7 +189,7 @@ class Pool:
         for worker_id in fleet.ids:
             if worker_id not in listed and worker_id not in self._lost_at:
                 reason = seen.departures.get(worker_id, "")
-                expected = fleet.state(worker_id) == "draining" or reason in ("deregistered", "retired")
+                expected = fleet.state(worker_id) in ("draining", "lost") or reason in ("deregistered", "retired")
                 self.depart(worker_id, reason or "it is no longer listed", now, expected=expected)
         for worker_id in listed & self._lost_at.keys():
             del self._lost_at[worker_id]
@@ -187,19 +216,23 @@ class Pool:
         else:
             self.tasks.end(replace(report, reason=f"{report.reason}; it was tried {task.attempt} times"), now)
 
-    def _possible_workers(self) -> FloatArray:
-        stays = ~np.isin(self.fleet.states, (LOST, DRAINING))
-        rows = self.fleet.capacity[stays]
-        return rows if self.worker_shape is None else np.vstack([rows, self.worker_shape.vector()])
+    def _weigh_feasibility(self) -> None:
+        """Finds the distinct capacities that a task could hope for; what was known of requests holds as long as these stay the same."""
+        rows = self.fleet.capacity[~np.isin(self.fleet.states, (LOST, DRAINING))]
+        if self.worker_shape is not None:
+            rows = np.vstack([rows, self.worker_shape.vector()])
+        if not np.array_equal(rows, self._hoped_for):
+            self._hoped_for = rows
+            self._largest = np.unique(rows, axis=0)
+            self._feasible.clear()
 
     def _line_reason(self, request: Resources) -> str:
         return "waits for a worker with room" if self.is_feasible(request) else self._infeasible_reason(request)
 
     def _infeasible_reason(self, request: Resources) -> str:
-        room = self._possible_workers()
-        blocking = blocking_resource(room, request.vector())
+        blocking = blocking_resource(self._largest, request.vector())
         name = RESOURCES[blocking]
-        most = room[:, blocking].max(initial=0.0)
+        most = self._largest[:, blocking].max(initial=0.0)
         return (
             f"no worker could ever hold {_amounts(request)}: the largest has {_amount(name, most)} of {name}. "
             "Ask for less, or add larger workers"

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from drm.errors import QueueFull, TaskError, UnknownIdError
-from drm.model import Resources, Task, TaskCounts, TaskReport, TaskState
+from drm.model import Resources, Task, TaskCounts, TaskState
+from drm.observation import TaskReport
 
 FINISHED_KEPT = 1000
 
@@ -108,6 +110,9 @@ class TaskTable:
         self.running: dict[str, Task] = {}
         self.finished: deque[Task] = deque(maxlen=FINISHED_KEPT)
         self._queued: dict[str, Task] = {}
+        self._arrival: dict[str, int] = {}
+        self._arrivals = count(1)
+        self._served: list[tuple[Resources, int]] | None = None
         self._lines: dict[Resources, deque[str]] = {}
         self._stale: Counter[Resources] = Counter()
         self.line_reasons: dict[Resources, str] = {}
@@ -120,7 +125,9 @@ class TaskTable:
             raise QueueFull(f"the queue holds {len(self._queued)} tasks, its limit: wait until some have started, or raise queue_limit")
         handle = self._handles[task.id] = TaskHandle(task, cancel, self.line_reason)
         self._queued[task.id] = task
+        self._arrival[task.id] = next(self._arrivals)
         self._lines.setdefault(task.resources, deque()).append(task.id)
+        self._served = None
         return handle
 
     def get(self, task_id: str) -> Task:
@@ -132,9 +139,10 @@ class TaskTable:
 
     def lines(self) -> list[tuple[Resources, int]]:
         """(request, how many tasks of it wait), in the order in which they are served."""
-        heads = [(self._queued[line[0]].submitted_at, request) for request, line in self._lines.items()]
-        heads.sort(key=lambda head: head[0])
-        return [(request, len(self._lines[request]) - self._stale[request]) for _, request in heads]
+        if self._served is None:
+            oldest_first = sorted(self._lines, key=lambda request: self._arrival[self._lines[request][0]])
+            self._served = [(request, len(self._lines[request]) - self._stale[request]) for request in oldest_first]
+        return self._served
 
     def line_reason(self, request: Resources) -> str:
         """Why tasks of this request wait, as of the last placement."""
@@ -142,6 +150,7 @@ class TaskTable:
 
     def start(self, request: Resources, worker_id: str, now: float) -> Task:
         """Takes the oldest task of a line and makes it run on a worker."""
+        self._served = None
         task = self._queued.pop(self._lines[request].popleft())
         self._trim(request)
         task = replace(task, state="running", worker_id=worker_id, placed_at=now, attempt=task.attempt + 1, reason="")
@@ -153,6 +162,7 @@ class TaskTable:
         task = self._show(replace(self.running.pop(task_id), state="queued", worker_id=None, reason=reason))
         self._queued[task_id] = task
         self._lines.setdefault(task.resources, deque()).appendleft(task_id)
+        self._served = None
 
     def end(self, report: TaskReport, now: float) -> None:
         """Ends a queued or running task as the report says; those who wait for its result get it, or the error."""
@@ -160,6 +170,7 @@ class TaskTable:
         if task is None:
             task = self._queued.pop(report.task_id)
             self._leave_line(task)
+        del self._arrival[report.task_id]
         task = replace(
             task,
             state=report.outcome,
@@ -185,7 +196,17 @@ class TaskTable:
 
     def counts(self, infeasible: int, foreign: int) -> TaskCounts:
         """Tasks by state."""
-        return TaskCounts(queued=len(self._queued), running=len(self.running), infeasible=infeasible, foreign=foreign, **self._ended)
+        ended = self._ended
+        return TaskCounts(
+            queued=len(self._queued),
+            running=len(self.running),
+            done=ended["done"],
+            failed=ended["failed"],
+            lost=ended["lost"],
+            cancelled=ended["cancelled"],
+            infeasible=infeasible,
+            foreign=foreign,
+        )
 
     def _show(self, task: Task) -> Task:
         self._handles[task.id]._update(task)
@@ -194,6 +215,7 @@ class TaskTable:
     def _leave_line(self, task: Task) -> None:
         """A task that leaves from the middle of its line stays in the deque as a stale id until it comes to the head."""
         self._stale[task.resources] += 1
+        self._served = None
         self._trim(task.resources)
 
     def _trim(self, request: Resources) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from drm.model import Observation, Resources, Source, Task
+from drm.model import Resources, Source, Task
+from drm.observation import Observation
 
 
 class Engine(Protocol):

@@ -13,7 +13,8 @@ from typing import Any
 from drm.engines.dask_link import Link
 from drm.engines.remote import ByValue, run
 from drm.errors import TaskError
-from drm.model import Resources, Task, TaskReport
+from drm.model import Resources, Task
+from drm.observation import TaskReport
 
 logger = logging.getLogger(__name__)
 

@@ -16,10 +16,13 @@ import numpy as np
 
 from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, LaunchReport, Observation, Resources, Source, Task, TaskReport
+from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Source, Task, Worker
+from drm.observation import LaunchReport, Observation, TaskReport
 
 LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
 LABELS_LIMIT = 64
+FORGOTTEN_AFTER_SECONDS = 600.0
+"""How long a lost worker stays in view."""
 SLOTS = 1_000_000
 """No limit of ours: a worker outside says by its capacity what it takes."""
 
@@ -78,7 +81,7 @@ class ExternalEngine:
         """Unknown."""
         return None
 
-    def register(self, worker_id: str, capacity: Resources, labels: Mapping[str, str] | None = None) -> None:
+    def register(self, worker_id: str, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker joins. An id of a live one raises DuplicateIdError; one that was lost or has left may join again."""
         if not isinstance(worker_id, str) or not 0 < len(worker_id) <= NAME_LIMIT:
             raise InvalidValueError(f"a worker id must be a string of 1 to {NAME_LIMIT} characters, got {worker_id!r}"[:NAME_LIMIT])
@@ -99,6 +102,7 @@ class ExternalEngine:
             self._departures.pop(worker_id, None)
             if self._awaited:
                 self._launches.append(LaunchReport(self._awaited.popleft(), (worker_id,)))
+            return self._fleet.worker(worker_id)
 
     def report(self, worker_id: str, used: Resources | Mapping[str, float], now: float | None = None) -> None:
         """A worker was heard of, and uses this much; what a mapping leaves out was not measured. The last report to arrive counts.
@@ -138,8 +142,11 @@ class ExternalEngine:
             elapsed = 0.0 if math.isnan(self._observed_at) else max(0.0, now - self._observed_at)
             self._observed_at = now
             self._silence += min(elapsed, self._lost_after_seconds / 3)
-            silent = self._silence > self._lost_after_seconds
             fleet = self._fleet
+            forgotten = [fleet.ids[row] for row in np.flatnonzero(self._silence > self._lost_after_seconds + FORGOTTEN_AFTER_SECONDS)]
+            self._remove(forgotten)
+            self._departures.update(dict.fromkeys(forgotten, "it was not heard of any more"))
+            silent = self._silence > self._lost_after_seconds
             fleet.states[silent] = LOST
             fleet.used[silent] = np.nan
             tasks, self._reports = tuple(self._reports), []
@@ -184,6 +191,8 @@ class ExternalEngine:
         """Nothing was started here."""
 
     def _remove(self, worker_ids: Sequence[str]) -> None:
+        if not worker_ids:
+            return
         self._silence = np.delete(self._silence, self._fleet.rows(worker_ids))
         self._fleet.remove(worker_ids)
 

@@ -30,6 +30,7 @@ class Evaluation:
     action: Action
     code: str
     reason: str
+    current: int
     desired: int
     bounded: int
     target: int
@@ -76,6 +77,7 @@ class Pipeline:
             action=action,
             code=code,
             reason=reason,
+            current=current,
             desired=desired,
             bounded=min(max(desired, bounds.min), bounds.max),
             target=size,

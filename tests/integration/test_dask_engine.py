@@ -22,7 +22,8 @@ import pytest
 
 from drm.engines.dask import DaskEngine
 from drm.errors import EngineError, InvalidValueError
-from drm.model import STATE_CODE, LaunchReport, Observation, Resources, Task, TaskReport
+from drm.model import STATE_CODE, Resources, Task
+from drm.observation import LaunchReport, Observation, TaskReport
 
 SHAPE = Resources(cpu=0.5, memory=512 * 2**20)
 DEADLINE_SECONDS = 20.0

@@ -1,0 +1,67 @@
+"""What an engine saw: the workers as columns, and the news of tasks and launches since the last look."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from drm.model import FloatArray, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReport:
+    """How one attempt at a task ended, as the engine saw it."""
+
+    task_id: str
+    outcome: Literal["done", "failed", "cancelled", "lost"]
+    result: Any = field(default=None, repr=False)
+    error: BaseException | None = None
+    reason: str = ""
+    traceback: str = ""
+    started_at: float = math.nan
+    finished_at: float = math.nan
+    used: Resources | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchReport:
+    """News of one launch: workers that now exist (they may still be booting), or that never will."""
+
+    launch_id: str
+    worker_ids: tuple[str, ...] = ()
+    failed: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """Everything that an engine saw: *all* n workers that it knows now, as columns, and what happened since the last one.
+
+    A worker that is no longer listed has gone. `worker_ids` is the same object as long as the membership is the same.
+    """
+
+    ready: bool
+    """False while the engine starts: then nothing is decided."""
+    worker_ids: tuple[str, ...]
+    states: npt.NDArray[np.uint8]
+    """(n,) codes of `STATE_CODE`: pending, booting, running or lost."""
+    capacity: FloatArray
+    """(n, 4)"""
+    used: FloatArray
+    """(n, 4), NaN where nothing was measured."""
+    occupied: FloatArray
+    """(n, 4): what users other than us hold there; not placeable."""
+    slots: npt.NDArray[np.int64]
+    """(n,): how many of our tasks may run there at once."""
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    departures: Mapping[str, str] = field(default_factory=dict)
+    """Why workers went, by worker id."""
+    tasks: tuple[TaskReport, ...] = ()
+    launches: tuple[LaunchReport, ...] = ()
+    foreign_tasks: int = 0
+    """Tasks of other users that run on these workers."""

@@ -1,0 +1,95 @@
+"""Runner: the one background thread, which advances a state at a steady pace."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from drm.errors import DRMError, InvalidValueError
+from drm.state import DRMState
+
+STOP_SECONDS = 10.0
+
+
+class SteadyClock:
+    """Epoch seconds that never run backward and never stand still for long.
+
+    It runs with the monotonic clock. Where the wall clock is ahead (the machine slept, the clock was set forward) it follows at once; where
+    the wall clock is behind (it was set back) it runs at half speed until the wall clock has caught up.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._time, self._read_at = wall(), monotonic()
+
+    def __call__(self) -> float:
+        """The time now."""
+        monotonic, wall = self._monotonic(), self._wall()
+        elapsed, self._read_at = monotonic - self._read_at, monotonic
+        straight = self._time + elapsed
+        self._time = wall if wall >= straight else max(wall, self._time + elapsed / 2)
+        return self._time
+
+
+class Runner:
+    """Advances a state every `interval_seconds`, without drift, in a thread named `drm-runner`.
+
+    Ticks are due at whole multiples of the interval after the start; one that takes longer than the interval skips those that it missed.
+    A state has at most one Runner; a second one raises DRMError.
+    """
+
+    def __init__(self, state: DRMState, interval_seconds: float = 1.0, clock: Callable[[], float] | None = None) -> None:
+        if not (isinstance(interval_seconds, (int, float)) and math.isfinite(interval_seconds) and interval_seconds > 0):
+            raise InvalidValueError(f"interval_seconds must be positive and finite, got {interval_seconds!r}")
+        if state.runner is not None:
+            raise DRMError("this state has a Runner already: stop that one first, or use it")
+        self.interval_seconds = float(interval_seconds)
+        self._state = state
+        self._clock = clock or SteadyClock()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        state.runner = self
+        state.set_interval(self.interval_seconds)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread ticks."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Starts the thread; the first tick comes at once. Once started it cannot be started again."""
+        if self._thread is not None:
+            raise DRMError("this Runner was started already: make a new one")
+        self._thread = threading.Thread(target=self._run, name="drm-runner", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the tick under way, and lets go of the state; may be called twice."""
+        self._stopping.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(STOP_SECONDS)
+        if self._state.runner is self:
+            self._state.runner = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        wait = 0.0
+        while not self._stopping.wait(wait):
+            self._state.advance(self._clock())
+            wait = seconds_to_next(time.monotonic() - began, self.interval_seconds)
+
+
+def seconds_to_next(elapsed_seconds: float, interval_seconds: float) -> float:
+    """How long it is to the next whole multiple of the interval; more than 0, at most the interval."""
+    return interval_seconds - math.fmod(elapsed_seconds, interval_seconds)

@@ -1,0 +1,249 @@
+"""The queue policy and the pipeline over a pool: why it scales, and why it does not."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from drm.errors import InvalidValueError, UnknownIdError
+from drm.manager import DynamicResourceManager
+from drm.model import Bounds, Resources, ScalingDecision
+from drm.policies import Signals, create_policy
+from drm.policies.pipeline import Past, Pipeline
+from drm.policies.queue import QueuePolicy, desired_size
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.external_pool import GB, Elastic
+
+ONE_CORE = Resources(cpu=1, memory=1 * GB)
+TWO_CORES = Resources(cpu=2, memory=2 * GB)
+
+
+def last(pool: Elastic) -> ScalingDecision:
+    decision = pool.manager.snapshot.last_decision
+    assert decision is not None
+    return decision
+
+
+def test_a_queue_asks_for_the_workers_that_hold_it() -> None:
+    """Six tasks of two cores need three workers of four; the decision says so, and its outcome arrives when they run."""
+    pool = Elastic()
+    for _ in range(6):
+        pool.manager.submit(resources=TWO_CORES)
+    pool.tick()
+    decision = last(pool)
+    assert (decision.action, decision.code, decision.count, decision.outcome) == ("scale_up", "queue_demand", 3, "pending")
+    assert pool.asked == [3] and decision.current == 0 and decision.desired == 3
+    assert decision.resource_requirements == Resources(cpu=12, memory=12 * GB)
+    pool.join("a", "b", "c")
+    pool.tick()
+    pool.tick()
+    outcome = pool.manager.explain(decision.id)
+    assert (outcome.outcome, outcome.granted, set(outcome.worker_ids)) == ("done", 3, {"a", "b", "c"})
+    assert outcome.requested_at == 1.0 and outcome.ready_at == 2.0 and outcome.first_task_at is not None
+
+
+def test_workers_on_the_way_are_not_asked_for_twice() -> None:
+    """While a launch is open the same queue asks for nothing more, and the decision says what it waits for."""
+    pool = Elastic()
+    for _ in range(6):
+        pool.manager.submit(resources=TWO_CORES)
+    for _ in range(10):
+        pool.tick()
+    assert pool.asked == [3]
+    assert (last(pool).action, last(pool).code) == ("maintain", "arriving")
+
+
+def test_the_maximum_is_a_blocker_with_its_number() -> None:
+    """A pool at its maximum stays there, and says which maximum would change that."""
+    pool = Elastic(bounds=Bounds(0, 2))
+    for _ in range(20):
+        pool.manager.submit(resources=TWO_CORES)
+    pool.tick()
+    assert pool.asked == [2] and last(pool).bounded == 2 and last(pool).desired == 10
+    pool.join("a", "b")
+    pool.tick()
+    for _ in range(5):
+        pool.tick()
+    blocker = last(pool).blockers[-1]
+    assert (last(pool).action, blocker.code) == ("maintain", "max_bound")
+    assert "maximum of 10" in blocker.flip_if
+
+
+def test_the_minimum_is_filled_by_repair() -> None:
+    """A pool below its minimum is filled without any demand, by the actor `repair`."""
+    pool = Elastic(bounds=Bounds(2, 4))
+    pool.tick()
+    assert pool.asked == [2] and (last(pool).actor, last(pool).code) == ("repair", "below_min")
+
+
+def test_an_idle_worker_goes_after_its_grace() -> None:
+    """Idle workers stay for the grace period and the cooldown, then drain, and are retired; the busy one stays."""
+    pool = Elastic()
+    pool.join("a", "b", "c")
+    pool.manager.submit(resources=ONE_CORE)
+    pool.tick()
+    busy = next(iter(pool.started.values()))
+    actions = [pool.tick().last_decision for _ in range(30)]
+    downs = [decision for decision in actions if decision and decision.action == "scale_down"]
+    assert len(downs) == 1 and downs[0].count == 2 and set(downs[0].worker_ids) == {"a", "b", "c"} - {busy}
+    assert downs[0].timestamp == pytest.approx(21.0)
+    assert "20 s" in downs[0].reason
+    assert set(pool.retired) == {"a", "b", "c"} - {busy}
+    pool.leave(*pool.retired)
+    pool.tick()
+    assert pool.manager.explain(downs[0].id).outcome == "done"
+
+
+def test_grace_is_a_blocker_that_says_how_long() -> None:
+    """Why it does not scale down: so many seconds more without work."""
+    pool = Elastic()
+    pool.join("a")
+    for _ in range(6):
+        pool.tick()
+    blocker = last(pool).blockers[0]
+    assert (last(pool).action, last(pool).code, blocker.code) == ("maintain", "idle_grace", "idle_grace")
+    assert blocker.flip_if == "15 s more without work"
+
+
+def test_cooldown_is_a_blocker_that_says_how_long() -> None:
+    """Two scale-ups are at least the cooldown apart."""
+    pool = Elastic()
+    pool.manager.submit(resources=TWO_CORES)
+    pool.tick()
+    for _ in range(8):
+        pool.manager.submit(resources=TWO_CORES)
+    pool.tick()
+    assert last(pool).code == "cooldown" and last(pool).cooldown_left_seconds == 2.0
+    pool.tick()
+    pool.tick()
+    assert pool.asked == [1, 4]
+
+
+def test_a_failed_launch_fails_its_decision_and_is_tried_again() -> None:
+    """The engine's error is the decision's; the next evaluation asks anew."""
+    pool = Elastic(launch_error=RuntimeError("quota exceeded"))
+    pool.manager.submit(resources=ONE_CORE)
+    pool.tick()
+    first = last(pool)
+    pool.tick()
+    failed = pool.manager.explain(first.id)
+    assert (failed.outcome, failed.granted) == ("failed", 0) and "quota exceeded" in failed.error
+    pool.launch_error = None
+    for _ in range(4):
+        pool.tick()
+    assert pool.asked == [1]
+
+
+def test_without_a_launcher_decisions_are_recommendations() -> None:
+    """An external pool that nothing can be launched in keeps the decision, with the blocker `no_launcher`."""
+    manager = DynamicResourceManager(now=0.0)
+    manager.register_worker("w1", capacity=ONE_CORE)
+    for _ in range(3):
+        manager.submit(resources=ONE_CORE)
+    decision = manager.advance(1.0).last_decision
+    assert decision is not None and decision.action == "maintain" and decision.desired == 3
+    assert [blocker.code for blocker in decision.blockers] == ["no_launcher"]
+
+
+def test_a_maximum_below_the_pool_drains_the_least_busy() -> None:
+    """set_bounds brings the pool inside by draining, idle workers first; running tasks are not interrupted."""
+    pool = Elastic()
+    pool.join("a", "b", "c")
+    handle = pool.manager.submit(resources=ONE_CORE)
+    for _ in range(16):
+        pool.tick()
+    pool.manager.set_bounds(0, 1)
+    pool.tick()
+    assert (last(pool).action, last(pool).code, last(pool).count) == ("scale_down", "above_max", 2)
+    assert handle.worker_id not in last(pool).worker_ids and handle.state == "running"
+
+
+def test_every_evaluation_is_kept() -> None:
+    """Each tick makes one decision, `maintain` included, with ids that count up."""
+    pool = Elastic()
+    for _ in range(5):
+        pool.tick()
+    decisions = pool.manager.decisions()
+    assert [decision.id for decision in decisions] == [1, 2, 3, 4, 5]
+    assert {decision.action for decision in decisions} == {"maintain"}
+    assert all(decision.inputs and decision.steps for decision in decisions)
+
+
+def test_explain_now_is_neither_kept_nor_acted_on() -> None:
+    """Asking changes nothing."""
+    pool = Elastic()
+    pool.tick()
+    pool.manager.submit(resources=ONE_CORE)
+    answer = pool.manager.explain_now()
+    assert (answer.id, answer.action) == (0, "scale_up")
+    assert pool.asked == [] and len(pool.manager.decisions()) == 1
+    with pytest.raises(UnknownIdError):
+        pool.manager.explain(0)
+
+
+def test_the_last_action_outlives_the_maintains_after_it() -> None:
+    """Snapshot.last_action is the last change of size, with its outcome as it stands."""
+    pool = Elastic()
+    pool.manager.submit(resources=ONE_CORE)
+    pool.tick()
+    pool.join("a")
+    for _ in range(3):
+        pool.tick()
+    action = pool.manager.snapshot.last_action
+    assert action is not None and (action.action, action.outcome) == ("scale_up", "done")
+
+
+def test_an_unknown_policy_is_refused_with_the_known_ones() -> None:
+    """The registry names what it has."""
+    with pytest.raises(InvalidValueError, match="queue.*'greedy'"):
+        create_policy("greedy")
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.nan, math.inf])
+def test_parameters_are_checked(seconds: float) -> None:
+    """A grace or cooldown that is negative or not finite is refused by name."""
+    with pytest.raises(InvalidValueError, match="idle_grace_seconds"):
+        QueuePolicy(idle_grace_seconds=seconds)
+    with pytest.raises(InvalidValueError, match="up_cooldown_seconds"):
+        Pipeline(up_cooldown_seconds=seconds)
+
+
+def test_the_queue_policy_is_vectorised() -> None:
+    """One call sizes many pools, element by element as single calls would."""
+    current, arriving, busy, needed = np.array([[4, 4, 4, 0], [0, 2, 0, 0], [1, 2, 4, 0], [0, 1, 3, 5]])
+    sizes = desired_size(current, arriving, busy, needed)
+    assert sizes.tolist() == [1, 3, 7, 5]
+    assert [int(desired_size(*row)) for row in zip(current, arriving, busy, needed, strict=True)] == sizes.tolist()
+
+
+counts = st.integers(0, 50)
+
+
+@given(counts, counts, counts, counts, counts, st.lists(st.floats(0, 1e5), max_size=20), counts, counts, st.booleans())
+def test_targets_stay_within_bounds(
+    idle: int, arriving: int, busy: int, needed: int, low: int, ages: list[float], span: int, since: int, ready: bool
+) -> None:
+    """Whatever the signals, a change of size ends within the bounds, or moves towards them; a pool that is not ready stays."""
+    bounds = Bounds(low, max(1, low + span))
+    signals = Signals(
+        now=1000.0,
+        ready=ready,
+        current=idle + arriving + busy,
+        arriving=arriving,
+        busy=busy,
+        needed=needed,
+        idle_seconds=np.sort(np.array(ages[:idle]))[::-1],
+        queued=needed,
+        running=busy,
+        queued_demand=np.zeros(4),
+        utilization=np.full(4, np.nan),
+    )
+    evaluation = Pipeline().evaluate(QueuePolicy(), signals, Past(1000.0 - since, 1000.0 - since), bounds, None)
+    if evaluation.action != "maintain":
+        assert ready and bounds.min <= evaluation.target <= bounds.max
+        assert (evaluation.target > signals.current) == (evaluation.action == "scale_up")
+    else:
+        assert evaluation.target == signals.current
