@@ -1,0 +1,49 @@
+"""One level of the fleet's history: named series in float64, the mean and the max of each bucket; NaN is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from drm.history.levels import BUCKETS, Span
+from drm.model import FloatArray
+
+
+class SeriesRing:
+    """(k, 720) per series; a series that appears later is missing before."""
+
+    def __init__(self) -> None:
+        self.newest: int | None = None
+        """The number of the newest bucket."""
+        self._mean: FloatArray = np.empty((0, BUCKETS))
+        self._max: FloatArray = np.empty((0, BUCKETS))
+
+    def open(self, bucket: int) -> None:
+        """Begins a bucket: it and those that were skipped are missing."""
+        if self.newest is not None:
+            blank = (self.newest + 1 + np.arange(min(bucket - self.newest, BUCKETS))) % BUCKETS
+            self._mean[:, blank] = self._max[:, blank] = np.nan
+        self.newest = bucket
+
+    def write(self, mean: FloatArray, maximum: FloatArray) -> None:
+        """The newest bucket of all series, (k,) each."""
+        more = len(mean) - len(self._mean)
+        if more:
+            missing = np.full((more, BUCKETS), np.nan)
+            self._mean, self._max = np.vstack([self._mean, missing]), np.vstack([self._max, missing])
+        column = (self.newest or 0) % BUCKETS
+        self._mean[:, column], self._max[:, column] = mean, maximum
+
+    def read(self, span: Span) -> tuple[FloatArray, FloatArray]:
+        """(mean, max) of all series, (k, c)."""
+        shape = (len(self._mean), span.columns * span.factor)
+        mean, maximum = np.full(shape, np.nan), np.full(shape, np.nan)
+        if self.newest is not None:
+            position, columns = span.kept(self.newest)
+            mean[:, position], maximum[:, position] = self._mean[:, columns], self._max[:, columns]
+        grouped = (shape[0], span.columns, span.factor)
+        mean, maximum = mean.reshape(grouped), maximum.reshape(grouped)
+        known = ~np.isnan(mean)
+        count = known.sum(axis=2)
+        total = np.where(known, mean, 0.0).sum(axis=2)
+        highest = np.where(known, maximum, -np.inf).max(axis=2)
+        return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), np.where(count > 0, highest, np.nan)
