@@ -1,0 +1,1 @@
+"""Component trees of the page: the shell and one module per tab. No state, no callbacks."""

@@ -1,0 +1,43 @@
+# `make run` and `make test` need git, make, ca-certificates, python3 and python3-venv, and prepare the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: run test lint bench soak screenshots clean
+
+# `exec`: a signal to make's child reaches the program itself.
+run: .venv/installed
+	@exec $(BIN)/python app.py $(ARGS)
+
+test: .venv/installed-tests lint
+	@DRM_BROWSER="$$(sh tests/browser/find_browser.sh $(BIN)/python)" && export DRM_BROWSER && \
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit && \
+	$(BIN)/python -m pytest tests/integration tests/browser
+
+lint: .venv/installed-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	BIN="$(abspath $(BIN))" sh tests/one_tree.sh
+
+bench: .venv/installed-tests
+	$(BIN)/python -m pytest -s tests/bench/bench_*.py
+
+soak: .venv/installed-tests
+	$(BIN)/python -m pytest -s tests/soak_*.py
+
+screenshots: .venv/installed-tests
+	@DRM_BROWSER="$$(sh tests/browser/find_browser.sh $(BIN)/python)" $(BIN)/python -m tests.browser.screenshots
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .hypothesis
+
+# The stamps keep a second `make run` from installing again.
+.venv/installed: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@touch .venv/installed .venv
+
+.venv/installed-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	@touch .venv/installed-tests

@@ -1,0 +1,121 @@
+"""The API: a Flask blueprint over one state. GET only, strict JSON (a number that is unknown is null)."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+from flask import Blueprint, Response
+
+from drm.model import RESOURCES, WORKER_STATES, FloatArray, ScalingDecision, Snapshot
+from drm.state import DRMState
+
+STALE_INTERVALS = 3
+"""A tick older than so many intervals makes the program not ready."""
+
+
+def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
+    """`/healthz`, `/readyz` and `/api/v1/snapshot` under the prefix (without a slash at its end)."""
+    blueprint = Blueprint(f"drm{url_prefix.replace('/', '-')}", __name__, url_prefix=url_prefix or None)
+
+    @blueprint.get("/healthz")
+    def healthz() -> Response:
+        return _answer({"status": "up"})
+
+    @blueprint.get("/readyz")
+    def readyz() -> Response:
+        reason = why_not_ready(state, time.time())
+        return _answer({"ready": not reason, "reason": reason}, 503 if reason else 200)
+
+    @blueprint.get("/api/v1/snapshot")
+    def snapshot() -> Response:
+        return _answer(snapshot_json(state.snapshot))
+
+    return blueprint
+
+
+def why_not_ready(state: DRMState, now: float) -> str:
+    """Why the numbers cannot be relied upon at `now` (epoch seconds); empty where they can."""
+    health = state.health
+    if math.isnan(health.last_tick_at):
+        return health.error or "no tick has run yet"
+    age = now - health.last_tick_at
+    limit = STALE_INTERVALS * health.interval_seconds
+    if age > limit:
+        return f"the last tick is {age:.1f} s old, more than {limit:g} s" + (f": {health.error}" if health.error else "")
+    return "" if state.snapshot.ready else "the engine is starting"
+
+
+def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
+    """The snapshot for JSON. A resource that a worker does not have is left out; what was not measured is null."""
+    present = (snapshot.capacity > 0).tolist()
+    columns = [_known(column) for column in (snapshot.capacity, snapshot.allocated, snapshot.used)]
+    workers = [
+        {
+            "id": worker_id,
+            "state": WORKER_STATES[code],
+            "started_at": started_at,
+            "capacity": _named(capacity, has),
+            "allocated": _named(allocated, has),
+            "used": _named(used, has),
+        }
+        for worker_id, code, started_at, has, capacity, allocated, used in zip(
+            snapshot.worker_ids, snapshot.states.tolist(), _known(snapshot.started_at), present, *columns, strict=True
+        )
+    ]
+    return {
+        "source": {"kind": snapshot.source.kind, "label": snapshot.source.label},
+        "version": snapshot.version,
+        "time": _number(snapshot.time),
+        "ready": snapshot.ready,
+        "workers": workers,
+        "tasks": snapshot.tasks.as_dict(),
+        "demand": dict(zip(RESOURCES, snapshot.demand.tolist(), strict=True)),
+        "current": snapshot.current,
+        "desired": snapshot.desired,
+        "bounds": {"min": snapshot.bounds.min, "max": snapshot.bounds.max},
+        "last_decision": decision_json(snapshot.last_decision),
+        "last_action": decision_json(snapshot.last_action),
+    }
+
+
+def decision_json(decision: ScalingDecision | None) -> Any:
+    """A decision with all that it rested on, for JSON."""
+    return None if decision is None else _plain(decision)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return _number(value)
+    if is_dataclass(value):
+        return {column.name: _plain(getattr(value, column.name)) for column in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _known(column: FloatArray) -> list[Any]:
+    """Nested lists in which what is not finite is None."""
+    if np.isfinite(column).all():
+        return column.tolist()
+    known: list[Any] = np.where(np.isfinite(column), column, None).tolist()
+    return known
+
+
+def _named(amounts: list[Any], present: list[bool]) -> dict[str, Any]:
+    return {name: amount for name, amount, has in zip(RESOURCES, amounts, present, strict=True) if has}
+
+
+def _answer(body: Any, status: int = 200) -> Response:
+    return Response(json.dumps(body, allow_nan=False), status, mimetype="application/json", headers={"Cache-Control": "no-store"})

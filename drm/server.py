@@ -1,0 +1,112 @@
+"""A stoppable server around a WSGI application: waitress on a socket of ours, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from flask import Flask, redirect
+
+from drm.errors import DRMError, InvalidValueError
+from drm.guards import names_of, protect
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+STOP_SECONDS = 2.0
+BACKLOG = 1024
+
+
+class PortError(DRMError):
+    """The address cannot be listened on."""
+
+
+class Server:
+    """Holds its port from the moment it is made, answers from `start` to `stop`, and then has freed the port.
+
+    PortError where the address is taken, not allowed, or none of this machine's.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 8080) -> None:
+        self._socket = _listen(host, port)
+        self._server: Any = None
+        self._thread: threading.Thread | None = None
+        self.host = host
+        self.port: int = self._socket.getsockname()[1]
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (a name for what is bound, nothing is bound here)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    def start(self, application: WSGIApplication) -> None:
+        """Answers for the application from now on, in the thread `drm-server`."""
+        from waitress import create_server
+
+        # Measured: with waitress' defaults 100 open tabs starve each other, and its select() ends at 1024 sockets.
+        self._server = create_server(
+            application,
+            sockets=[self._socket],
+            threads=16,
+            connection_limit=4000,
+            asyncore_use_poll=True,
+            channel_timeout=30,
+            clear_untrusted_proxy_headers=True,
+            ident="drm",
+        )
+        self._thread = threading.Thread(target=self._server.run, name="drm-server", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends all connections and frees the port, within 2 s; may be called twice."""
+        server, self._server = self._server, None
+        if server is not None:
+            from waitress import wasyncore
+
+            # The loop ends when its map of sockets is empty; only its own thread may close them.
+            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+            if self._thread is not None:
+                self._thread.join(STOP_SECONDS)
+            server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+        self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+
+def create_standalone(host: str, url_prefix: str, *, token: str | None = None, further_hosts: tuple[str, ...] = ()) -> Flask:
+    """The Flask application of a server that is ours alone: its guards, and the way from `/` to the dashboard, which is mounted by others."""
+    flask_app = Flask("drm.server", static_folder=None)
+    protect(flask_app, hosts={*names_of(host), *further_hosts}, token=token)
+
+    @flask_app.get("/")
+    def to_dashboard() -> Any:
+        return redirect(url_prefix, 302)
+
+    return flask_app
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise InvalidValueError(f"port must be between 0 and 65535, got {port!r}")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise PortError(f"host {host!r} is no address of this machine: {error.strerror or error}; try 127.0.0.1") from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = (error.strerror or str(error)).lower()
+        raise PortError(f"port {port} on {host} cannot be listened on: {reason}; choose another --port, or 0 for a free one") from None
+    listener.setblocking(False)
+    return listener
