@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 import threading
@@ -52,6 +53,7 @@ def _run(settings: Settings) -> None:
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(settings.host, settings.port))
         engine = _engine(settings)
+        stack.callback(engine.close)
         from drm.manager import DynamicResourceManager
         from drm.runner import Runner
         from drm.state import DRMState
@@ -103,5 +105,7 @@ def _until_signal() -> threading.Event:
 
 def _log(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for name in ("distributed", "waitress", "asyncio"):
+    for name in ("waitress", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # distributed sets the levels of its own loggers when it is imported; this is the name under which it reads them before that.
+    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")

@@ -1,0 +1,71 @@
+"""Utilization: draws the heatmap when its window is new, and the worker that was clicked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+
+from drm import ids
+from drm.callbacks.ticks import asked_range, draw_in_browser
+from drm.figures import utilization
+from drm.figures.units import LABELS
+from drm.model import RESOURCES, Snapshot
+from drm.state import DRMState
+
+KEY = "utilization"
+
+
+def register(app: Dash, state: DRMState) -> None:
+    """Adds the tab's callbacks."""
+    draw_in_browser(app, KEY)
+    app.clientside_callback(
+        ClientsideFunction("drm", "select"),
+        Output(ids.SELECTED, "data", allow_duplicate=True),
+        Input(ids.graph(KEY), "clickData"),
+        Input(ids.SHOW_ALL, "n_clicks"),
+        Input(ids.CLOSE_DETAIL, "n_clicks"),
+        State(ids.wire(KEY), "data"),
+        State(ids.SELECTED, "data"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output(ids.wire(KEY), "data"),
+        Output(ids.drawn(KEY), "data"),
+        Output(ids.empty(KEY), "children"),
+        Output(ids.RESOURCE, "options"),
+        Output(ids.SHOW_ALL, "style"),
+        Input(ids.tick(KEY), "data"),
+        Input(ids.RESOURCE, "value"),
+        Input(ids.MEASURE, "value"),
+        Input(ids.SELECTED, "data"),
+        State(ids.drawn(KEY), "data"),
+        running=[(Output(ids.busy(KEY), "data"), True, False)],
+        prevent_initial_call=True,
+    )
+    def render(tick: dict[str, Any] | None, resource: str, measure: str, selected: dict[str, Any], drawn: str | None) -> tuple[Any, ...]:
+        if tick is None:
+            return (no_update,) * 5
+        seconds, scheme, group = asked_range(tick), tick["scheme"], (selected or {}).get("group")
+        window = state.heatmap(seconds, resource, measure, worker_ids=group)
+        snapshot = state.snapshot
+        options = _present(snapshot)
+        etag = f"{window.etag} {seconds} {scheme} {resource} {measure} {group} {options}"
+        if etag == drawn:
+            return (no_update,) * 5
+        capacities = dict(zip(snapshot.worker_ids, snapshot.capacity[:, RESOURCES.index(resource)].tolist(), strict=True))
+        figure = utilization.build(window, capacities, resource, measure, scheme, seconds)
+        return (
+            {"data": [], "layout": {}} if figure is None else figure,
+            etag,
+            "" if figure else f"No worker with {LABELS[resource]} has been seen in this range: start one, or choose a longer range.",
+            [{"label": LABELS[name], "value": name} for name in options],
+            {"display": "inline-block" if group else "none"},
+        )
+
+
+def _present(snapshot: Snapshot) -> list[str]:
+    """The resources that the pool has; cpu and memory always, for what is no longer there."""
+    has = (snapshot.capacity > 0).any(axis=0)
+    return [name for index, name in enumerate(RESOURCES) if index < 2 or has[index]]

@@ -1,0 +1,95 @@
+"""One look for all figures, light and dark: colours, type and margins; the same values as the custom properties of assets/drm/drm.css.
+
+Series take the colours of Okabe and Ito (Color Universal Design, 2008), which colour-blind readers can tell apart; each is also told by its
+dash or fill. The heatmap's scale is part of Cividis (Nunez et al., PLoS ONE 2018), whose lightness rises evenly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Figure = dict[str, Any]
+
+CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "responsive": True,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+}
+"""For every graph: without these Plotly offers an upload to its own cloud."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Noto Sans', sans-serif"
+
+PALETTES = {
+    "light": {
+        "text": "#1c2430",
+        "muted": "#566273",
+        "grid": "#e4e8ee",
+        "paper": "#ffffff",
+        "capacity": "#6b7787",
+        "allocated": "#0072b2",
+        "used": "#d55e00",
+        "demand": "#8f3f7e",
+        "workers": "#007a5a",
+        "desired": "#1c2430",
+    },
+    "dark": {
+        "text": "#e6eaef",
+        "muted": "#9fabb9",
+        "grid": "#2b343f",
+        "paper": "#1a2027",
+        "capacity": "#98a5b5",
+        "allocated": "#56b4e9",
+        "used": "#e69f00",
+        "demand": "#d58fc0",
+        "workers": "#2fbf94",
+        "desired": "#e6eaef",
+    },
+}
+
+HEAT = {
+    "light": [[0.0, "#00305e"], [0.25, "#3f4f6d"], [0.5, "#7c7b78"], [0.75, "#bcae6c"], [1.0, "#fee838"]],
+    "dark": [[0.0, "#0d3f78"], [0.25, "#4a5a7c"], [0.5, "#7c7b78"], [0.75, "#bcae6c"], [1.0, "#fee838"]],
+}
+
+
+def palette(scheme: str) -> dict[str, str]:
+    """The colours of a scheme; light where it is not known."""
+    return PALETTES.get(scheme, PALETTES["light"])
+
+
+def axis(scheme: str, **more: Any) -> Figure:
+    """One axis."""
+    colours = palette(scheme)
+    return {
+        "gridcolor": colours["grid"],
+        "linecolor": colours["grid"],
+        "zeroline": False,
+        "ticks": "",
+        "tickfont": {"color": colours["muted"], "size": 11},
+        "automargin": True,
+        **more,
+    }
+
+
+def time_axis(scheme: str, start: float, end: float, **more: Any) -> Figure:
+    """The axis of time, as wide as the range that was asked for, so that what is missing shows as missing."""
+    return axis(scheme, type="date", range=[start, end], showgrid=False, **more)
+
+
+def layout(scheme: str, revision: str, **more: Any) -> Figure:
+    """What all figures share. While `revision` is the same, a zoom survives the refresh."""
+    colours = palette(scheme)
+    return {
+        "font": {"family": FONT, "size": 12, "color": colours["text"]},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "uirevision": revision,
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": colours["paper"], "bordercolor": colours["grid"], "font": {"color": colours["text"], "size": 12}},
+        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": colours["text"]}},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours["muted"], "activecolor": colours["text"]},
+        **more,
+    }

@@ -1,0 +1,145 @@
+"""Utilization: workers x time as a heatmap, and the lines of one worker."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import numpy as np
+
+from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
+from drm.figures.units import LABELS, escaped, scale_of
+from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, SeriesWindow
+from drm.model import RESOURCES, FloatArray
+
+LABEL_LIMIT = 32
+ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
+
+
+def build(
+    window: HeatmapWindow, capacities: Mapping[str, float], resource: str, measure: str, scheme: str, range_seconds: float
+) -> Figure | None:
+    """The heatmap as the browser gets it: one byte a cell under `cells`, which it turns into numbers; None where there is no row.
+
+    `capacities`: what each present worker has of the resource; a row of which that is not known shows percent alone.
+    """
+    if not window.rows:
+        return None
+    labels = _unique([escaped(row.label, LABEL_LIMIT) for row in window.rows])
+    known = [[capacities[worker_id] for worker_id in row.worker_ids if worker_id in capacities] for row in window.rows]
+    per_row = [float(np.mean(row)) if row else 0.0 for row in known]
+    divisor, unit = scale_of(resource, max(per_row, default=0.0))
+    colours = palette(scheme)
+    trace = {
+        "type": "heatmap",
+        "x": (window.times + window.step_seconds / 2).tolist(),
+        "y": labels,
+        "colorscale": HEAT.get(scheme, HEAT["light"]),
+        "zmin": 0,
+        "zmax": 100,
+        "xgap": 0,
+        "ygap": 1 if len(labels) <= 60 else 0,
+        "hoverongaps": False,
+        "colorbar": {
+            "ticksuffix": " %",
+            "thickness": 12,
+            "outlinewidth": 0,
+            "tickfont": {"color": colours["muted"]},
+            "tickvals": [0, 25, 50, 75, 100],
+            "len": 1,
+            "xpad": 4,
+        },
+    }
+    return {
+        "data": [trace],
+        "layout": layout(
+            scheme,
+            f"utilization-{resource}-{measure}-{range_seconds}",
+            hovermode="closest",
+            height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
+            xaxis=time_axis(scheme, window.end - range_seconds, window.end),
+            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30),
+        ),
+        "cells": {
+            "mean": _text(window.mean),
+            "max": _text(window.max),
+            "rows": len(labels),
+            "missing": MISSING,
+            "percent": 100 / CELLS_PER_UNIT,
+            "capacity": [round(capacity / divisor, 4) for capacity in per_row],
+            "unit": unit,
+            "measure": measure,
+            "title": LABELS[resource],
+        },
+        "members": [list(row.worker_ids) for row in window.rows],
+    }
+
+
+def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str, range_seconds: float, worker_id: str) -> Figure:
+    """Used and allocated of one worker over time, a row for each resource that it has, in units where its capacity (4,) is known."""
+    colours = palette(scheme)
+    present = [name for name in RESOURCES if f"used_{name}" in window.mean and (capacity is None or capacity[RESOURCES.index(name)] > 0)]
+    shared = layout(scheme, f"worker-{worker_id}-{range_seconds}", height=150 * len(present) + 70)
+    traces: list[Figure] = []
+    gap = 0.12
+    height = (1 - gap * (len(present) - 1)) / max(1, len(present))
+    for index, name in enumerate(present):
+        whole = 1.0 if capacity is None else float(capacity[RESOURCES.index(name)])
+        divisor, unit = (0.01, "%") if capacity is None else scale_of(name, whole)
+        suffix = "" if index == 0 else str(index + 1)
+        for measure in ("allocated", "used"):
+            values = window.mean[f"{measure}_{name}"] * whole / divisor
+            traces.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines",
+                    "name": measure,
+                    "legendgroup": measure,
+                    "showlegend": index == 0,
+                    "x": window.times.tolist(),
+                    "y": [round(value, 4) if value == value else None for value in values.tolist()],
+                    "yaxis": f"y{suffix}",
+                    "line": {"color": colours[measure], "width": 2, "shape": "hv" if measure == "allocated" else "linear"},
+                    "fill": "tozeroy" if measure == "used" else "none",
+                    "fillcolor": f"{colours[measure]}26",
+                    "connectgaps": False,
+                    "hovertemplate": f"%{{y:.3~g}} {unit}<extra>{measure}</extra>",
+                }
+            )
+        top = 1 - index * (height + gap)
+        shared[f"yaxis{suffix}"] = axis(
+            scheme,
+            domain=[max(0.0, top - height), top],
+            range=[0, whole / divisor * 1.08],
+            title={"text": f"{LABELS[name]}, {unit}", "font": {"size": 12, "color": colours["muted"]}, "standoff": 8},
+            anchor="x",
+            nticks=5,
+        )
+        shared.setdefault("shapes", []).append(
+            {
+                "type": "line",
+                "xref": "paper",
+                "x0": 0,
+                "x1": 1,
+                "yref": f"y{suffix}",
+                "y0": whole / divisor,
+                "y1": whole / divisor,
+                "line": {"color": colours["capacity"], "width": 1.5, "dash": "dot"},
+            }
+        )
+    shared["xaxis"] = time_axis(scheme, window.end - range_seconds, window.end, anchor=f"y{len(present) if len(present) > 1 else ''}")
+    return {"data": traces, "layout": shared}
+
+
+def _text(cells: np.typing.NDArray[np.uint8]) -> str:
+    return base64.b64encode(np.ascontiguousarray(cells)).decode("ascii")
+
+
+def _unique(labels: list[str]) -> list[str]:
+    """Cut labels may coincide; rows of one label would be drawn as one."""
+    seen: dict[str, int] = {}
+    unique = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        unique.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return unique

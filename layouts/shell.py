@@ -1,0 +1,73 @@
+"""The shell: header, controls, tabs, and the stores through which a tick reaches the visible tab."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from drm import ids
+from drm.address import CHOICES
+from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
+
+
+def layout(panels: Mapping[str, Component]) -> Component:
+    """The whole page; `panels`: the content of each tab, by key."""
+    return html.Div(
+        [
+            dcc.Location(id=ids.LOCATION, refresh=False),
+            dcc.Interval(id=ids.INTERVAL, interval=DEFAULT_REFRESH * 1000),
+            dcc.Store(id=ids.SCHEME, data="light"),
+            dcc.Store(id=ids.HEALTH),
+            *(dcc.Store(id=store(ids.SHELL_KEY)) for store in (ids.tick, ids.busy)),
+            dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
+            dcc.Store(id=ids.ADDRESS, data=[{"name": one.name, "values": one.values, "default": one.default} for one in CHOICES]),
+            *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire)),
+            html.Header([_brand(), _controls()], className="drm-header"),
+            html.Main(
+                dbc.Tabs(
+                    [dbc.Tab(panels[tab.key], tab_id=tab.key, label=tab.label) for tab in TABS],
+                    id=ids.TABS,
+                    active_tab=TABS[0].key,
+                ),
+                className="drm-main",
+            ),
+        ],
+        className="drm-page",
+    )
+
+
+def _brand() -> Component:
+    return html.Div(
+        [
+            html.H1("drm", className="drm-name"),
+            html.Span("", id=ids.SOURCE, className="drm-badge"),
+            html.Span("connecting…", id=ids.HEALTH_TEXT, className="drm-health", role="status"),
+        ],
+        className="drm-brand",
+    )
+
+
+def _controls() -> Component:
+    return html.Div(
+        [
+            _choice(ids.RANGE, "Range", [{"label": name, "value": name} for name in RANGES], DEFAULT_RANGE),
+            _choice(
+                ids.REFRESH,
+                "Refresh",
+                [{"label": "paused", "value": "0"}, *({"label": f"{seconds} s", "value": str(seconds)} for seconds in REFRESHES)],
+                str(DEFAULT_REFRESH),
+            ),
+            _choice(ids.THEME, "Theme", [{"label": name, "value": name} for name in ("auto", "light", "dark")], "auto"),
+        ],
+        className="drm-controls",
+    )
+
+
+def _choice(component_id: str, label: str, options: list[dict[str, str]], value: str) -> Component:
+    return html.Div(
+        [html.Label(label, htmlFor=component_id), dbc.Select(id=component_id, options=options, value=value, size="sm")],
+        className="drm-choice",
+    )

@@ -1,0 +1,43 @@
+"""`python -m tests.browser.screenshots [FOLDER]`: pictures of every tab, light and dark, wide and narrow, of a program that has run for a while."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from drm.tabs import TABS
+from playwright.sync_api import sync_playwright
+
+from tests.browser.conftest import ROOT, launch_browser, running_program
+
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+WARM_UP_SECONDS = 95
+
+
+def main(folder: Path, warm_up_seconds: float) -> None:
+    """Takes the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with running_program() as url, sync_playwright() as playwright:
+        time.sleep(warm_up_seconds)
+        browser = launch_browser(playwright)
+        for scheme in ("light", "dark"):
+            for size, (width, height) in SIZES.items():
+                for tab in TABS:
+                    page = browser.new_page(viewport={"width": width, "height": height})
+                    page.goto(f"{url}?tab={tab.key}&theme={scheme}")
+                    page.locator(".tab-pane.active .js-plotly-plot .main-svg").first.wait_for()
+                    page.wait_for_timeout(2500)
+                    if tab.key == "utilization":
+                        plot = page.locator(".tab-pane.active .js-plotly-plot .nsewdrag").first
+                        box = plot.bounding_box()
+                        assert box is not None
+                        page.mouse.click(box["x"] + box["width"] * 0.97, box["y"] + box["height"] * 0.1)
+                        page.wait_for_timeout(2500)
+                    page.screenshot(path=folder / f"{tab.key}-{scheme}-{size}.png", full_page=size == "phone")
+                    page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images", float(sys.argv[2]) if len(sys.argv) > 2 else WARM_UP_SECONDS)
