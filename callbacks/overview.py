@@ -59,7 +59,9 @@ def register(app: Dash, state: DRMState) -> None:
             "resources_note": "" if any(resources.values()) else "No worker has joined yet: what they have shows here once one runs.",
             "wire": figure if figure is not None else no_update,
             "drawn": etag,
-            "empty": no_update if etag == drawn or figure else "Nothing is recorded yet: the first tick of the controller begins the history.",
+            "empty": no_update
+            if etag == drawn or figure
+            else "Nothing is recorded yet: the first tick of the controller begins the history.",
         }
 
 

@@ -33,7 +33,9 @@ def register(app: Dash, state: DRMState) -> None:
         State(ids.KEYS, "data"),
         *(State(ids.busy(key), "data") for key in keys),
     )
-    app.clientside_callback(_clientside("pace"), Output(ids.INTERVAL, "interval"), Output(ids.INTERVAL, "disabled"), Input(ids.REFRESH, "value"))
+    app.clientside_callback(
+        _clientside("pace"), Output(ids.INTERVAL, "interval"), Output(ids.INTERVAL, "disabled"), Input(ids.REFRESH, "value")
+    )
     app.clientside_callback(_clientside("scheme"), Output(ids.SCHEME, "data"), Input(ids.THEME, "value"))
     app.clientside_callback(
         _clientside("health"),

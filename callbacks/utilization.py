@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from drm import ids
@@ -67,5 +68,5 @@ def register(app: Dash, state: DRMState) -> None:
 
 def _present(snapshot: Snapshot) -> list[str]:
     """The resources that the pool has; cpu and memory always, for what is no longer there."""
-    has = (snapshot.capacity > 0).any(axis=0)
+    has = np.any(snapshot.capacity > 0, axis=0).tolist()
     return [name for index, name in enumerate(RESOURCES) if index < 2 or has[index]]

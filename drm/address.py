@@ -1,4 +1,4 @@
-"""What of the page stands in its address, so that a copied URL shows the same view: which component holds it, and which values are known."""
+"""What of the page stands in its address, so that a copied URL shows the same view."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ from drm.tabs import TABS
 DEFAULT_PREFIX = "/drm-dashboard/"
 
 
-def create_app(state: DRMState, *, server: Flask | None = None, url_prefix: str = DEFAULT_PREFIX, api_prefix: str | None = None) -> dash.Dash:
+def create_app(
+    state: DRMState, *, server: Flask | None = None, url_prefix: str = DEFAULT_PREFIX, api_prefix: str | None = None
+) -> dash.Dash:
     """The dashboard over a state, as a Dash application; `.server` is its Flask application, a new one or the one that was given.
 
     `url_prefix`: where the page is, with a slash at both ends. `api_prefix`: where `/healthz`, `/readyz` and `/api/v1` are, without a slash
@@ -34,7 +36,7 @@ def create_app(state: DRMState, *, server: Flask | None = None, url_prefix: str 
     flask_app = Flask("drm", static_folder=None) if server is None else server
     app = dash.Dash(
         "drm",
-        server=flask_app,
+        server=flask_app,  # type: ignore[arg-type]  # a Flask application is what it takes
         url_base_pathname=url_prefix,
         assets_folder=str(_assets_folder()),
         title="drm dashboard",
@@ -54,7 +56,7 @@ def create_app(state: DRMState, *, server: Flask | None = None, url_prefix: str 
 
 
 def mount(flask_app: Flask, state: DRMState, url_prefix: str = DEFAULT_PREFIX, *, api_prefix: str | None = None) -> dash.Dash:
-    """Puts the dashboard under a prefix of an existing Flask application, before its first request. The host's own authentication covers it."""
+    """Puts the dashboard under a prefix of a Flask application, before its first request. The host's own authentication covers it."""
     if not isinstance(flask_app, Flask):
         raise InvalidValueError(f"mount needs a Flask application, got {flask_app!r}")
     return create_app(state, server=flask_app, url_prefix=url_prefix, api_prefix=api_prefix)

@@ -58,11 +58,8 @@ KINDS = (
 
 def arrivals(second: int, seed: int) -> list[Kind]:
     """What arrives in a second after the start: one or two tasks a second while a wave is busy, one every five seconds in between."""
-    chance = random.Random(seed * 1_000_003 + second)  # noqa: S311 (a workload, no secret)
-    if second % WAVE_SECONDS < BUSY_SECONDS:
-        count = chance.choice((1, 1, 2))
-    else:
-        count = int(second % 5 == 0)
+    chance = random.Random(seed * 1_000_003 + second)
+    count = chance.choice((1, 1, 2)) if second % WAVE_SECONDS < BUSY_SECONDS else int(second % 5 == 0)
     return chance.choices(KINDS, [kind.weight for kind in KINDS], k=count)
 
 
@@ -104,7 +101,14 @@ class Demo:
             request = request_of(kind, worker)
             held = int(min(request.memory / 2, HELD_LIMIT))
             self._manager.submit(
-                run, kind.name, kind.seconds, request.cpu * kind.effort, held, resources=request, name=kind.name, duration_hint_seconds=kind.seconds
+                run,
+                kind.name,
+                kind.seconds,
+                request.cpu * kind.effort,
+                held,
+                resources=request,
+                name=kind.name,
+                duration_hint_seconds=kind.seconds,
             )
         return len(kinds)
 

@@ -1,4 +1,4 @@
-"""What stands before a request: malformed callbacks, foreign hosts and origins, strangers without the token; and the headers of every answer.
+"""What stands before a request: malformed callbacks, foreign hosts and origins, strangers without the token; and headers of answers.
 
 `guard_callbacks` and `secure_headers` touch nothing but paths under their prefix, so a host application stays as it is; `protect` is for a
 server that is ours alone.

@@ -107,10 +107,9 @@ def _number(value: float) -> float | None:
 
 def _known(column: FloatArray) -> list[Any]:
     """Nested lists in which what is not finite is None."""
-    if np.isfinite(column).all():
-        return column.tolist()
-    known: list[Any] = np.where(np.isfinite(column), column, None).tolist()
-    return known
+    listed = column.astype(object)
+    listed[~np.isfinite(column)] = None
+    return list(listed.tolist())
 
 
 def _named(amounts: list[Any], present: list[bool]) -> dict[str, Any]:

@@ -12,14 +12,13 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-from drm.history.rings import Rings
+from typing import Any, Self
 
 from drm.actuation import Actuator
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, EngineError, InvalidValueError
+from drm.history.rings import Rings
 from drm.model import NAME_LIMIT, Bounds, Reservation, Resources, ScalingDecision, Snapshot, Task, Worker
 from drm.observation import Observation
 from drm.policies import Policy, create_policy
@@ -28,9 +27,6 @@ from drm.pool import Pool
 from drm.readings import default_bounds, fleet_series, fractions_of_capacity, take_snapshot
 from drm.scaler import Scaler
 from drm.tasks import TaskHandle
-
-if TYPE_CHECKING:
-    from drm.state import DRMState
 
 QUEUE_LIMIT = 100_000
 
@@ -58,7 +54,7 @@ class DynamicResourceManager:
         self.engine: Engine = ExternalEngine() if engine is None else engine
         self.interval_seconds = interval_seconds
         self.history = Rings(interval_seconds)
-        self.state: DRMState | None = None
+        self.state: Any = None
         """The one DRMState over this manager; it puts itself here."""
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
@@ -188,8 +184,8 @@ class DynamicResourceManager:
         """Queues `function(*args)` to run on a worker that has `resources` free; the handle gives its result.
 
         An external pool's tasks have no function: the program is told where they start by the engine's `on_start`, and calls `finish`.
-        Raises QueueFull, and InvalidValueError where the call cannot travel to a worker. A task that fits on no possible worker is kept in the
-        queue, and its handle's `reason` says which resource blocks it.
+        Raises QueueFull, and InvalidValueError where the call cannot travel to a worker. A task that fits on no possible worker stays
+        queued, and its handle's `reason` says which resource blocks it.
         """
         if duration_hint_seconds is not None and not (math.isfinite(duration_hint_seconds) and duration_hint_seconds > 0):
             raise InvalidValueError(f"duration_hint_seconds must be positive and finite, got {duration_hint_seconds!r}")
@@ -312,7 +308,7 @@ class DynamicResourceManager:
         return self.engine
 
     def _members(self) -> Pool:
-        """The pool; an external one first takes over who joined and left since the last tick, so that a call can rely on the one before it."""
+        """The pool, with who joined and left an external one since the last tick, so that a call can rely on the one before it."""
         if self._members_changed:
             self._account(self.engine.observe(self._now))
         return self._pool

@@ -34,7 +34,9 @@ def blocking_resource(room: FloatArray, request: FloatArray) -> int:
     return int(shortage.argmax())
 
 
-def place(free: FloatArray, slots: npt.NDArray[np.int64], capacity: FloatArray, requests: FloatArray, counts: npt.NDArray[np.int64]) -> list[Rows]:
+def place(
+    free: FloatArray, slots: npt.NDArray[np.int64], capacity: FloatArray, requests: FloatArray, counts: npt.NDArray[np.int64]
+) -> list[Rows]:
     """For each request the rows that take its tasks, first task first; fewer than its count where no more fit.
 
     free, capacity: (n, 4); slots (n,): how many more tasks a row takes; requests (s, 4) in the order in which they are served;

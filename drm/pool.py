@@ -60,7 +60,12 @@ class Pool:
         ours = fleet.states[rows]
         keep = ((ours == CORDONED) | (ours == DRAINING)) & (seen.states == RUNNING)
         fleet.states[rows] = np.where(keep, ours, seen.states)
-        fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = seen.capacity, seen.used, seen.occupied, seen.slots
+        fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = (
+            seen.capacity,
+            seen.used,
+            seen.occupied,
+            seen.slots,
+        )
         fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now)
         fleet.started_at[rows] = np.where((seen.states == RUNNING) & np.isnan(fleet.started_at[rows]), now, fleet.started_at[rows])
         fleet.labels.update(seen.labels)
@@ -166,7 +171,7 @@ class Pool:
         self.fleet.set_state(worker_id, to)
 
     def is_feasible(self, request: Resources) -> bool:
-        """Whether a worker of the fleet, or one that could be launched, holds this request when it is empty. True where nothing is known."""
+        """Whether a worker of the fleet, or one that could be launched, holds this request when empty. True where nothing is known."""
         known = self._feasible.get(request)
         if known is None:
             largest = self._largest

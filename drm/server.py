@@ -81,7 +81,7 @@ class Server:
 
 
 def create_standalone(host: str, url_prefix: str, *, token: str | None = None, further_hosts: tuple[str, ...] = ()) -> Flask:
-    """The Flask application of a server that is ours alone: its guards, and the way from `/` to the dashboard, which is mounted by others."""
+    """The Flask application of a server that is ours alone: its guards, and the way from `/` to where the dashboard will be mounted."""
     flask_app = Flask("drm.server", static_folder=None)
     protect(flask_app, hosts={*names_of(host), *further_hosts}, token=token)
 

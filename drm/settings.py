@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from drm.errors import InvalidValueError
 from drm.model import Bounds, Resources
 from drm.policies import policy_names
 
 CONFIG = "drm.toml"
+SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
+
+RULES = {
+    "port": "it must be a whole number from 0 to 65535; 0 takes a free port",
+    "interval": "it must be a number of seconds from 0.05 to 3600",
+    "log_level": "it must be one of these: debug, info, warning, error",
+}
+"""What is said where a value is not even of the right type."""
 
 
 class Settings(BaseSettings):
@@ -36,12 +44,18 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="where to listen; another address than loopback needs --token or --insecure")
     port: int = Field(8080, ge=0, le=65535, description="where to listen; 0 takes a free port")
     mock: bool = Field(True, description="run the demo workload: small real tasks; --no-mock leaves the pool to what users submit")
-    cluster: str | None = Field(None, description="address of a running dask scheduler, as in tcp://host:8786, instead of a pool on this machine")
+    cluster: str | None = Field(
+        None, description="address of a running dask scheduler, as in tcp://host:8786, instead of a pool on this machine"
+    )
     workers: str = Field("1:4", description="MIN:MAX, the bounds of the pool")
-    worker_shape: str | None = Field(None, description="what one worker has, as in cpu=2,memory=4GiB; a quarter of this machine if not given")
+    worker_shape: str | None = Field(
+        None, description="what one worker has, as in cpu=2,memory=4GiB; a quarter of this machine if not given"
+    )
     policy: str = Field("queue", description=f"the scaling policy: {', '.join(policy_names())}")
     interval: float = Field(1.0, description="seconds between ticks")
-    token: SecretStr | None = Field(None, description="what a browser or program must show; better given as DRM_TOKEN, which no process list shows")
+    token: SecretStr | None = Field(
+        None, description="what a browser or program must show; better given as DRM_TOKEN, which no process list shows"
+    )
     insecure: bool = Field(False, description="listen on any address without a token: everybody who reaches the port sees the pool")
     trusted_hosts: str = Field("", description="further names, separated by commas, by which browsers may call this server")
     open: bool = Field(False, description="open the page in a browser")
@@ -68,29 +82,33 @@ class Settings(BaseSettings):
     @classmethod
     def _known_policy(cls, name: str) -> str:
         if name not in policy_names():
-            raise ValueError(f"it must be one of {', '.join(policy_names())}")
+            raise ValueError(f"it must be one of these: {', '.join(policy_names())}")
         return name
 
     @field_validator("interval")
     @classmethod
     def _positive_interval(cls, seconds: float) -> float:
         if not (math.isfinite(seconds) and 0.05 <= seconds <= 3600):
-            raise ValueError("it must be between 0.05 and 3600 seconds")
+            raise ValueError(RULES["interval"])
         return seconds
 
     @field_validator("cluster")
     @classmethod
     def _address(cls, address: str | None) -> str | None:
-        scheme, separator, rest = (address or "tcp://h:1").partition("://")
-        if not separator or scheme not in ("tcp", "tls", "ws", "wss", "ucx") or not rest.rpartition(":")[2].isdigit():
+        if address is None:
+            return None
+        scheme, separator, place = address.rpartition("://")
+        host, _, port = place.rpartition(":")
+        if not host or not (port.isascii() and port.isdigit() and 0 < int(port) < 65536) or (separator and scheme not in SCHEMES):
             raise ValueError("it must be the address of a scheduler, as in tcp://host:8786")
-        return address
+        return address if separator else f"tcp://{address}"
 
     @field_validator("token")
     @classmethod
-    def _long_token(cls, token: SecretStr | None) -> SecretStr | None:
-        if token is not None and len(token.get_secret_value()) < 16:
-            raise ValueError("it must have at least 16 characters; `python -c 'import secrets; print(secrets.token_urlsafe())'` makes one")
+    def _token_fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        text = None if token is None else token.get_secret_value()
+        if text is not None and not (text.isascii() and text.isprintable() and text and " " not in text):
+            raise ValueError("it must be ASCII characters without spaces, and not empty")
         return token
 
     @model_validator(mode="after")
@@ -140,15 +158,17 @@ class Settings(BaseSettings):
     def from_command_line(cls, arguments: Sequence[str]) -> Settings:
         """Reads flags, environment and file. InvalidValueError with one line that names the flag, the value and the rule."""
         try:
-            return cls(**_file(arguments), _cli_parse_args=list(arguments))
+            return CliApp.run(cls, cli_args=list(arguments), **_file(arguments))
         except (SettingsError, ValidationError) as error:
             raise InvalidValueError(_one_line(error)) from None
 
 
 def _bounds(text: str) -> Bounds:
     low, colon, high = (part.strip() for part in text.partition(":"))
-    if not colon or not (low.isdigit() and high.isdigit()):
-        raise InvalidValueError("write MIN:MAX with two whole numbers, as in 1:4")
+    if not (colon and text.isascii() and low.isdigit() and high.isdigit()):
+        raise InvalidValueError("it must be two whole numbers MIN:MAX, as in 1:4")
+    if not int(low) <= int(high) or int(high) < 1:
+        raise InvalidValueError("MIN must not be more than MAX, and MAX at least 1, as in 1:4")
     return Bounds(int(low), int(high))
 
 
@@ -160,7 +180,7 @@ def _file(arguments: Sequence[str]) -> dict[str, Any]:
     path = Path(named or CONFIG)
     if not path.is_file():
         if named:
-            raise InvalidValueError(f"--config {named}: there is no such file")
+            raise InvalidValueError(f"--config {named!r}: there is no such file; name one, or leave the flag out")
         return {}
     try:
         values = TomlConfigSettingsSource(Settings, path)()
@@ -169,7 +189,7 @@ def _file(arguments: Sequence[str]) -> dict[str, Any]:
     known = {name.replace("_", "-"): name for name in Settings.model_fields}
     for name in values:
         if name.replace("_", "-") not in known:
-            raise InvalidValueError(f"{path}: {name!r} is no setting; those are {', '.join(known)}")
+            raise InvalidValueError(f"{path}: {name!r} is no setting; these are: {', '.join(known)}")
     return {known[name.replace("_", "-")]: value for name, value in values.items()}
 
 
@@ -180,9 +200,10 @@ def _one_line(error: SettingsError | ValidationError) -> str:
             text = text.removeprefix(prefix)
         return f"{text}; `drm --help` lists all flags"
     first = error.errors()[0]
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
         return message
-    name = "--" + str(first["loc"][0]).replace("_", "-")
-    value = "(hidden)" if name == "--token" else repr(first["input"])
-    return f"{name} {value}: {message[0].lower() + message[1:]}"
+    field = str(first["loc"][0])
+    rule = message if first["type"] == "value_error" else RULES.get(field, message[0].lower() + message[1:])
+    value = "(hidden)" if field == "token" else repr(first["input"])
+    return f"--{field.replace('_', '-')} {value}: {rule}"

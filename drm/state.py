@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from drm.errors import DRMError, InvalidValueError
 from drm.history.window import HeatmapWindow, SeriesWindow
@@ -55,7 +56,7 @@ class DRMState:
             state = super().__new__(cls)
             state._begin(manager)
             manager.state = state
-        return manager.state
+        return cast(DRMState, manager.state)
 
     def _begin(self, manager: DynamicResourceManager) -> None:
         self.manager = manager
@@ -144,8 +145,8 @@ class DRMState:
     def _refuse_after_fork(self) -> None:
         if os.getpid() != self._process:
             raise DRMError(
-                f"this DRMState belongs to process {self._process}, this is {os.getpid()}: make it after the fork, and serve it from one process "
-                "(gunicorn -w 1 --threads 8)"
+                f"this DRMState belongs to process {self._process}, this is {os.getpid()}: make it after the fork, and serve it from "
+                "one process (gunicorn -w 1 --threads 8)"
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -11,6 +13,9 @@ from drm.figures.units import LABELS
 from drm.model import RESOURCES
 
 KEY = "overview"
+
+HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
+"""The bars say what the texts beside them say."""
 
 
 def layout() -> Component:
@@ -67,7 +72,8 @@ def _resource(name: str) -> Component:
     return html.Div(
         [
             html.Div(
-                [html.Strong(LABELS[name]), html.Span("", id=ids.card(name, "used"), className="drm-key drm-key-used")], className="drm-bar-head"
+                [html.Strong(LABELS[name]), html.Span("", id=ids.card(name, "used"), className="drm-key drm-key-used")],
+                className="drm-bar-head",
             ),
             html.Div(
                 [
@@ -75,7 +81,7 @@ def _resource(name: str) -> Component:
                     html.Div(id=ids.card(name, "used-bar"), className="drm-bar-used", style={"width": "0%"}),
                 ],
                 className="drm-bar",
-                **{"aria-hidden": "true"},
+                **HIDDEN_FROM_READERS,
             ),
             html.Div(
                 [

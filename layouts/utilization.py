@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -27,7 +29,8 @@ def layout() -> Component:
                     html.P("", id=ids.empty(KEY), className="drm-empty"),
                     dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
                     html.P(
-                        "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.", className="drm-note"
+                        "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.",
+                        className="drm-note",
                     ),
                 ],
                 className="drm-card",
@@ -50,6 +53,7 @@ def _choices() -> Component:
 
 
 def _segments(component_id: str, name: str, labels: dict[str, str]) -> Component:
+    label: dict[str, Any] = {"aria-label": name}
     return html.Div(
         dbc.RadioItems(
             id=component_id,
@@ -60,7 +64,7 @@ def _segments(component_id: str, name: str, labels: dict[str, str]) -> Component
             label_class_name="btn btn-outline-secondary btn-sm",
         ),
         role="group",
-        **{"aria-label": name},
+        **label,
     )
 
 

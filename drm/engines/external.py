@@ -134,7 +134,9 @@ class ExternalEngine:
 
     def encode(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """An external pool runs no callables: raises InvalidValueError."""
-        raise InvalidValueError(f"an external pool runs its own tasks and takes no callable, got {function!r}: submit(resources=...) without one")
+        raise InvalidValueError(
+            f"an external pool runs its own tasks and takes no callable, got {function!r}: submit(resources=...) without one"
+        )
 
     def observe(self, now: float) -> Observation:
         """What was reported until now."""

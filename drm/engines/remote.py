@@ -89,7 +89,7 @@ def run(call: bytes, server_id: str) -> dict[str, Any]:
 
 
 def survey(dask_scheduler: Any, prefix: str) -> tuple[list[str], list[str], list[str], list[str], array[float]]:
-    """All workers of a scheduler that are up: server ids, names, addresses, hosts, and len(SURVEYED) numbers for each, one worker after the other.
+    """All workers of a scheduler that are up: server ids, names, addresses, hosts, and len(SURVEYED) numbers for each, in one list.
 
     `foreign` counts the tasks on it whose key does not start with the prefix. Reads copies only, so any thread may call it.
     """

@@ -94,7 +94,9 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
         first = row == 2
         for series, dash in (("capacity", "solid"), ("demand", "dash"), ("allocated", "solid"), ("used", "solid")):
             traces.append(
-                _line(window, f"{series}_{name}", series, colours[series], row, divisor, dash, legend=first, fill=series == "used", unit=unit)
+                _line(
+                    window, f"{series}_{name}", series, colours[series], row, divisor, dash, legend=first, fill=series == "used", unit=unit
+                )
             )
         figure_layout[f"yaxis{row}"] = axis(
             scheme, domain=heights[row - 1], rangemode="tozero", title=_title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
@@ -153,7 +155,8 @@ def _title(text: str, scheme: str) -> Figure:
 def _action_sentence(decision: ScalingDecision, now: float) -> str:
     verb = ACTIONS[decision.action]
     target = decision.current + (decision.count if decision.action == "scale_up" else -decision.count)
-    sentence = f"{verb} from {decision.current} to {count(target, 'worker')} {duration(now - decision.timestamp)} ago: {plain(decision.reason, 240)}."
+    ago = duration(now - decision.timestamp)
+    sentence = f"{verb} from {decision.current} to {count(target, 'worker')} {ago} ago: {plain(decision.reason, 240)}."
     if decision.outcome == "pending":
         return f"{sentence} Under way."
     if decision.outcome in ("partial", "failed"):

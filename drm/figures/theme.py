@@ -10,7 +10,7 @@ from typing import Any
 
 Figure = dict[str, Any]
 
-CONFIG = {
+CONFIG: Any = {
     "displaylogo": False,
     "showSendToCloud": False,
     "plotlyServerURL": "",

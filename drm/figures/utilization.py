@@ -6,6 +6,7 @@ import base64
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
 from drm.figures.units import LABELS, escaped, scale_of
@@ -41,11 +42,11 @@ def build(
         "ygap": 1 if len(labels) <= 60 else 0,
         "hoverongaps": False,
         "colorbar": {
-            "ticksuffix": " %",
             "thickness": 12,
             "outlinewidth": 0,
             "tickfont": {"color": colours["muted"]},
             "tickvals": [0, 25, 50, 75, 100],
+            "ticktext": ["0 %", "25 %", "50 %", "75 %", "100 %"],
             "len": 1,
             "xpad": 4,
         },
@@ -56,6 +57,7 @@ def build(
             scheme,
             f"utilization-{resource}-{measure}-{range_seconds}",
             hovermode="closest",
+            margin={"l": 8, "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
             xaxis=time_axis(scheme, window.end - range_seconds, window.end),
             yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30),
@@ -131,8 +133,8 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
     return {"data": traces, "layout": shared}
 
 
-def _text(cells: np.typing.NDArray[np.uint8]) -> str:
-    return base64.b64encode(np.ascontiguousarray(cells)).decode("ascii")
+def _text(cells: npt.NDArray[np.uint8]) -> str:
+    return base64.b64encode(cells.tobytes()).decode("ascii")
 
 
 def _unique(labels: list[str]) -> list[str]:

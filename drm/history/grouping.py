@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,9 @@ def grouped(
     pool = [(pools or {}).get(worker_id, "") for worker_id in worker_ids]
     order = sorted(range(len(worker_ids)), key=lambda row: (pool[row], load[row]))
     parts = [list(members) for _, members in groupby(order, key=lambda row: pool[row])]
-    chunks = [chunk for part, count in zip(parts, _shares([len(part) for part in parts], most_rows), strict=True) for chunk in _split(part, count)]
+    chunks = [
+        chunk for part, count in zip(parts, _shares([len(part) for part in parts], most_rows), strict=True) for chunk in _split(part, count)
+    ]
     rows, means, maxima = [], [], []
     for chunk in chunks:
         members = sorted(chunk)
@@ -61,7 +63,7 @@ def _shares(sizes: Sequence[int], most_rows: int) -> list[int]:
 
 def _split(members: list[int], count: int) -> list[list[int]]:
     edges = [round(index * len(members) / count) for index in range(count + 1)]
-    return [members[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [members[start:end] for start, end in pairwise(edges)]
 
 
 def _row(worker_ids: list[str], pool: str) -> Row:

@@ -52,7 +52,7 @@ class Span:
     @property
     def times(self) -> FloatArray:
         """(c,) the start of each column, epoch seconds."""
-        return (self.first + np.arange(self.columns) * self.factor) * self.step_seconds
+        return np.asarray((self.first + np.arange(self.columns) * self.factor) * self.step_seconds, dtype=np.float64)
 
     @property
     def column_seconds(self) -> float:

@@ -36,7 +36,7 @@ class _Cascade(Generic[Ring]):
     """The four levels of one kind of ring, with the open bucket of each; cells are in the order of the samples."""
 
     def __init__(self, rings: Sequence[Ring], shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        self.rings = rings
+        self.rings: Sequence[Ring] = rings
         self.open = [Accumulator(shape, dtype) for _ in rings]
 
     def written(self, level: int) -> tuple[Samples, Samples]:
@@ -112,7 +112,7 @@ class Rings:
         self._all, self._gpu = _Workers(slice(0, 2)), _Workers(slice(2, 4))
         self._ids: tuple[str, ...] = ()
         self._has_gpu: npt.NDArray[np.bool_] = np.empty(0, bool)
-        self._orders = (np.empty(0, np.intp), np.empty(0, np.intp))
+        self._orders: tuple[npt.NDArray[np.intp], ...] = (np.empty(0, np.intp), np.empty(0, np.intp))
         self._largest = 0
         self._newest = [-(2**62)] * len(STEPS_SECONDS)
         self._changes = [0] * len(STEPS_SECONDS)
@@ -224,7 +224,7 @@ class Rings:
         return level, Span.ending(end, range_seconds, STEPS_SECONDS[level], columns)
 
     def _etag(self, level: int, span: Span) -> str:
-        """A window is new when its finest samples are: at the finest level with each tick, at the others as a bucket of the next finer closes."""
+        """A window is new with each tick at the finest level, and at the others as a bucket of the next finer one closes."""
         return f"{level}.{span.first}.{span.columns}.{self._changes[level]}"
 
     def _turn(self, now: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from drm.history.accumulator import Samples
 from drm.history.levels import BUCKETS, Span
 from drm.model import FloatArray
 
@@ -24,7 +25,7 @@ class SeriesRing:
             self._mean[:, blank] = self._max[:, blank] = np.nan
         self.newest = bucket
 
-    def write(self, mean: FloatArray, maximum: FloatArray) -> None:
+    def write(self, mean: Samples, maximum: Samples) -> None:
         """The newest bucket of all series, (k,) each."""
         more = len(mean) - len(self._mean)
         if more:

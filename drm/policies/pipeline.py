@@ -102,8 +102,7 @@ class Pipeline:
         if size < current:
             allowed = max(size, current - policy.removable(signals))
             if allowed > size:
-                wait = policy.seconds_until_removable(signals)
-                left = f"{wait:.0f} s more without work" if wait > 0 else "the other idle workers stay without work for their grace period"
+                left = _until_idle_enough(policy.seconds_until_removable(signals))
                 blocker = Blocker("idle_grace", f"{current - size} too many, {current - allowed} of them idle for long enough", left)
             size = allowed
         yield "idle grace", size, blocker.detail if blocker else "", blocker
@@ -112,7 +111,9 @@ class Pipeline:
         left_seconds = self._cooldown_left(signals.now, past, up=size > current)
         if size != current and left_seconds > 0:
             verb = "up" if size > current else "down"
-            blocker = Blocker("cooldown", f"{left_seconds:.0f} s of cooldown left before scaling {verb}", f"{left_seconds:.0f} s pass")
+            blocker = Blocker(
+                "cooldown", f"{math.ceil(left_seconds)} s of cooldown left before scaling {verb}", f"{math.ceil(left_seconds)} s pass"
+            )
             size = current
         yield "cooldown", size, blocker.detail if blocker else "", blocker
 
@@ -135,6 +136,12 @@ class Pipeline:
         if up:
             return max(0.0, past.up_at + self.up_cooldown_seconds - now)
         return max(0.0, max(past.up_at, past.down_at) + self.down_cooldown_seconds - now)
+
+
+def _until_idle_enough(wait_seconds: float) -> str:
+    if math.isinf(wait_seconds):
+        return "a worker has no work for the grace period"
+    return f"{math.ceil(wait_seconds)} s more without work" if wait_seconds > 0 else "the other idle workers stay without work as long"
 
 
 def _plural(count: int, noun: str) -> str:
@@ -174,7 +181,10 @@ def _conclusion(action: Action, signals: Signals, desired: int, size: int, bound
         if current > bounds.max:
             return "above_max", f"{_plural(current, 'worker')} are more than the maximum of {bounds.max}"
         longest = float(signals.idle_seconds[0]) if len(signals.idle_seconds) else 0.0
-        return "idle", f"{_plural(current - size, 'worker')} had no work, the longest for {longest:.0f} s; {signals.busy} of {current} are busy"
+        return (
+            "idle",
+            f"{_plural(current - size, 'worker')} had no work, the longest for {longest:.0f} s; {signals.busy} of {current} are busy",
+        )
     if blockers and (desired != current or not signals.ready):
         first = blockers[0] if not signals.ready else blockers[-1]
         return first.code, f"the policy wants {desired} instead of {current}: {first.detail}" if signals.ready else first.detail

@@ -1,4 +1,4 @@
-"""`python -m tests.browser.screenshots [FOLDER]`: pictures of every tab, light and dark, wide and narrow, of a program that has run for a while."""
+"""`python -m tests.browser.screenshots [FOLDER]`: pictures of every tab, light and dark, wide and narrow, with the demo running."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from drm.tabs import TABS
 from playwright.sync_api import sync_playwright
 
+from drm.tabs import TABS
 from tests.browser.conftest import ROOT, launch_browser, running_program
 
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
@@ -32,7 +32,7 @@ def main(folder: Path, warm_up_seconds: float) -> None:
                         plot = page.locator(".tab-pane.active .js-plotly-plot .nsewdrag").first
                         box = plot.bounding_box()
                         assert box is not None
-                        page.mouse.click(box["x"] + box["width"] * 0.97, box["y"] + box["height"] * 0.1)
+                        page.mouse.click(box["x"] + box["width"] * 0.985, box["y"] + box["height"] * 0.95)
                         page.wait_for_timeout(2500)
                     page.screenshot(path=folder / f"{tab.key}-{scheme}-{size}.png", full_page=size == "phone")
                     page.close()

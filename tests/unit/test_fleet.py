@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from drm.errors import UnknownIdError
 from drm.fleet import RUNNING, Fleet
 from drm.model import STATE_CODE

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from drm.errors import (
     CapacityError,
     DRMError,
@@ -19,7 +20,6 @@ from drm.errors import (
 )
 from drm.manager import DynamicResourceManager
 from drm.model import Bounds, Resources
-
 from tests.unit.external_pool import GB, SHAPE, Elastic
 
 ONE_CORE = Resources(cpu=1, memory=1 * GB)

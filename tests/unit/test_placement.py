@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from drm.placement import blocking_resource, fits, place, rows_filled
 from hypothesis import given
 from hypothesis import strategies as st
+
+from drm.placement import blocking_resource, fits, place, rows_filled
 
 FOUR_CORES = np.array([4.0, 8e9, 0, 0])
 

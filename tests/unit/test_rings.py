@@ -6,12 +6,13 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.history.levels import BUCKETS, Span, choose_level
 from drm.history.rings import FOLDED_LABEL, Rings
 from drm.history.window import MISSING, HeatmapWindow
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 START = 1_000_000.0 * 3600
 """A time at which a bucket of every level begins."""

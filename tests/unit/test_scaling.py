@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.manager import DynamicResourceManager
 from drm.model import Bounds, Resources, ScalingDecision
 from drm.policies import Signals, create_policy
 from drm.policies.pipeline import Past, Pipeline
 from drm.policies.queue import QueuePolicy, desired_size
-from hypothesis import given
-from hypothesis import strategies as st
-
 from tests.unit.external_pool import GB, Elastic
 
 ONE_CORE = Resources(cpu=1, memory=1 * GB)
