@@ -24,31 +24,34 @@ URL_PREFIX = "/drm-dashboard/"
 BAD_SETTING, NO_CLUSTER = 2, 3
 """Exit statuses."""
 
+SHORT_TOKEN = 16
+
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program until SIGTERM or Ctrl-C, and returns its exit status. What was asked for wrongly is one line on stderr."""
+    ended = _until_signal()
     try:
         settings = Settings.from_command_line(sys.argv[1:] if arguments is None else arguments)
         if settings.version:
             print(f"drm {__version__}")
-            return 0
-        _run(settings)
-    except EngineError as error:
-        print(f"drm: --cluster: {error}", file=sys.stderr)
-        return NO_CLUSTER
+        else:
+            _run(settings, ended)
     except DRMError as error:
-        print(f"drm: {error}", file=sys.stderr)
-        return BAD_SETTING
+        if ended.is_set():
+            # Asked to end while it was starting: what did not come about then is nobody's concern.
+            return 0
+        named, status = ("--cluster: ", NO_CLUSTER) if isinstance(error, EngineError) else ("", BAD_SETTING)
+        print(f"drm: {named}{' '.join(str(error).split())}", file=sys.stderr)
+        return status
     return 0
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings, ended: threading.Event) -> None:
     _log(settings.log_level)
-    ended = _until_signal()
     # What is slow to import comes after the settings and the port are known to be good.
-    from drm.server import Server
+    from drm.server import Server, create_standalone
 
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(settings.host, settings.port))
@@ -58,13 +61,15 @@ def _run(settings: Settings) -> None:
         from drm.runner import Runner
         from drm.state import DRMState
 
-        bounds = settings.bounds if engine.no_launcher_reason is None else None
+        # The bounds that were not asked for are those of a pool that starts small; workers of others may be more.
+        bounds = settings.bounds if engine.no_launcher_reason is None or "workers" in settings.model_fields_set else None
         manager = stack.enter_context(DynamicResourceManager(engine, settings.policy, bounds, interval_seconds=settings.interval))
         state = DRMState(manager)
         stack.enter_context(Runner(state, settings.interval))
+        if ended.is_set():
+            return
 
         from drm.dashboard import mount
-        from drm.server import create_standalone
 
         token = settings.token.get_secret_value() if settings.token else None
         flask_app = create_standalone(settings.host, URL_PREFIX, token=token, further_hosts=settings.further_hosts)
@@ -74,12 +79,11 @@ def _run(settings: Settings) -> None:
             from drm.demo import Demo
 
             stack.enter_context(Demo(manager))
+        _warn(settings, server.port)
         page = server.url + URL_PREFIX
         print(f"drm: the dashboard is at {page} (Ctrl-C ends it)", flush=True)
-        if settings.insecure and not settings.is_loopback:
-            logger.warning("--insecure: everybody who reaches port %d sees this pool", server.port)
-        if settings.open:
-            webbrowser.open(page)
+        if settings.open and not webbrowser.open(page):
+            logger.warning("--open: no browser was found")
         ended.wait()
         logger.info("ending")
 
@@ -88,19 +92,26 @@ def _engine(settings: Settings) -> Engine:
     from drm.engines.dask import DaskEngine
 
     if settings.cluster is not None:
-        return DaskEngine.connect(settings.cluster)
+        return DaskEngine.connect(settings.cluster, timeout_seconds=5)
     try:
-        return DaskEngine.local(settings.shape, max(1, settings.bounds.min))
+        return DaskEngine.local(settings.shape, settings.bounds.min)
     except EngineError as error:
         raise InvalidValueError(str(error)) from error
 
 
 def _until_signal() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. Only the program itself may take signals over, so this is here and not in the server."""
+    """An event that SIGTERM and SIGINT set, however often. Signals belong to the program, so this is here and not in the server."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     return ended
+
+
+def _warn(settings: Settings, port: int) -> None:
+    if settings.insecure and settings.token is None and not settings.is_loopback:
+        logger.warning("--insecure: everybody who reaches port %d of this machine sees this pool", port)
+    if settings.token is not None and len(settings.token.get_secret_value()) < SHORT_TOKEN:
+        logger.warning("--token is shorter than %d characters: `openssl rand -hex 16` makes one that cannot be guessed", SHORT_TOKEN)
 
 
 def _log(level: str) -> None:
@@ -109,3 +120,7 @@ def _log(level: str) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # distributed sets the levels of its own loggers when it is imported; this is the name under which it reads them before that.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

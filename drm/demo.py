@@ -64,8 +64,8 @@ def arrivals(second: int, seed: int) -> list[Kind]:
 
 
 def request_of(kind: Kind, worker: Resources) -> Resources:
-    """What a task of this kind asks of a pool of such workers."""
-    return Resources(cpu=worker.cpu * kind.cpu, memory=worker.memory * kind.memory)
+    """What a task of this kind asks of a pool of such workers: its part of one, but of cpu no more than one thread can use."""
+    return Resources(cpu=min(1.0, worker.cpu * kind.cpu), memory=worker.memory * kind.memory)
 
 
 class Demo:
@@ -141,19 +141,20 @@ class Demo:
         return Resources.of(running.min(axis=0)) if len(running) else None
 
 
-def run(kind: str, seconds: float, cores: float, held_bytes: int) -> int:
-    """Works for so many seconds with so many cores on average, holding some memory; returns how many pieces it got done."""
+def run(kind: str, seconds: float, cores: float, held_bytes: int) -> dict[str, int]:
+    """Works for so many seconds with so many cores on average, holding some memory; returns what it did: `pieces`, `held_bytes`."""
     pause = threading.Event()
-    held = np.ones(max(1, held_bytes // 8))
+    held = np.ones(held_bytes // 8)
     piece = _pieces()[kind]
     began, cpu_began, done = time.monotonic(), time.thread_time(), 0
-    while time.monotonic() - began < seconds:
-        piece(done)
-        done += 1
-        ahead = (time.thread_time() - cpu_began) / cores - (time.monotonic() - began)
+    while (elapsed := time.monotonic() - began) < seconds:
+        ahead = (time.thread_time() - cpu_began) / cores - elapsed
         if ahead > 0:
-            pause.wait(min(ahead, seconds))
-    return done + int(held[-1]) - 1
+            pause.wait(min(ahead, seconds - elapsed))
+        else:
+            piece(done)
+            done += 1
+    return {"pieces": done, "held_bytes": held.nbytes}
 
 
 def _pieces() -> dict[str, Callable[[int], object]]:

@@ -10,10 +10,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
-from drm.model import RESOURCES, WORKER_STATES, FloatArray, ScalingDecision, Snapshot
+from drm.model import NAME_LIMIT, RESOURCES, WORKER_STATES, FloatArray, ScalingDecision, Snapshot
 from drm.state import DRMState
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 STALE_INTERVALS = 3
 """A tick older than so many intervals makes the program not ready."""
@@ -35,6 +37,17 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     @blueprint.get("/api/v1/snapshot")
     def snapshot() -> Response:
         return _answer(snapshot_json(state.snapshot))
+
+    # Errors are JSON too; a blueprint hears of none that is made before a route is found.
+    @blueprint.route("/api/<path:rest>", methods=METHODS)
+    @blueprint.route("/healthz", methods=METHODS[1:])
+    @blueprint.route("/readyz", methods=METHODS[1:])
+    def nothing_there(rest: str = "") -> Response:
+        if request.method in METHODS[1:]:
+            refused = _answer({"error": f"{request.method} is not allowed here: this API is read with GET"}, 405)
+            refused.headers["Allow"] = "GET, HEAD, OPTIONS"
+            return refused
+        return _answer({"error": f"there is no /api/{rest[:NAME_LIMIT]}; there is /api/v1/snapshot"}, 404)
 
     return blueprint
 

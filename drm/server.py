@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flask import Flask, redirect
 
 from drm.errors import DRMError, InvalidValueError
-from drm.guards import names_of, protect
+from drm.guards import BODY_LIMIT, names_of, protect
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -43,7 +43,9 @@ class Server:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def start(self, application: WSGIApplication) -> None:
-        """Answers for the application from now on, in the thread `drm-server`."""
+        """Answers for the application from now on, in the thread `drm-server`. Once started it cannot be started again."""
+        if self._thread is not None:
+            raise DRMError("this Server was started already: make a new one")
         from waitress import create_server
 
         # Measured: with waitress' defaults 100 open tabs starve each other, and its select() ends at 1024 sockets.
@@ -54,6 +56,8 @@ class Server:
             connection_limit=4000,
             asyncore_use_poll=True,
             channel_timeout=30,
+            # A larger body ends the connection. What is only too large for our routes is read, so that its sender gets the answer.
+            max_request_body_size=16 * BODY_LIMIT,
             clear_untrusted_proxy_headers=True,
             ident="drm",
         )
