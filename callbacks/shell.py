@@ -27,11 +27,17 @@ def register(app: Dash, state: DRMState) -> None:
         _clientside("route"),
         *(Output(ids.tick(key), "data") for key in keys),
         Input(ids.INTERVAL, "n_intervals"),
-        Input(ids.TABS, "active_tab"),
+        Input(ids.TABS, "value"),
         Input(ids.RANGE, "value"),
         Input(ids.SCHEME, "data"),
         State(ids.KEYS, "data"),
         *(State(ids.busy(key), "data") for key in keys),
+    )
+    app.clientside_callback(
+        _clientside("show"),
+        *(Output(ids.panel(tab.key), "hidden") for tab in TABS),
+        Input(ids.TABS, "value"),
+        State(ids.KEYS, "data"),
     )
     app.clientside_callback(
         _clientside("pace"), Output(ids.INTERVAL, "interval"), Output(ids.INTERVAL, "disabled"), Input(ids.REFRESH, "value")

@@ -21,7 +21,7 @@ class Choice:
 
 
 CHOICES = (
-    Choice("tab", ids.TABS, "active_tab", tuple(tab.key for tab in TABS), TABS[0].key),
+    Choice("tab", ids.TABS, "value", tuple(tab.key for tab in TABS), TABS[0].key),
     Choice("range", ids.RANGE, "value", tuple(RANGES), DEFAULT_RANGE),
     Choice("refresh", ids.REFRESH, "value", ("0", *map(str, REFRESHES)), str(DEFAULT_REFRESH)),
     Choice("theme", ids.THEME, "value", ("auto", "light", "dark"), "auto"),

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from drm import __version__
 from drm.errors import DRMError, EngineError, InvalidValueError
-from drm.settings import Settings
 
 if TYPE_CHECKING:
     from drm.engines import Engine
+    from drm.settings import Settings
 
 URL_PREFIX = "/drm-dashboard/"
 
@@ -31,7 +31,10 @@ logger = logging.getLogger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the program until SIGTERM or Ctrl-C, and returns its exit status. What was asked for wrongly is one line on stderr."""
+    # Before anything that takes time to import, so that a signal is heard from the first moment on.
     ended = _until_signal()
+    from drm.settings import Settings
+
     try:
         settings = Settings.from_command_line(sys.argv[1:] if arguments is None else arguments)
         if settings.version:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ STALE_INTERVALS = 3
 
 def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     """`/healthz`, `/readyz` and `/api/v1/snapshot` under the prefix (without a slash at its end)."""
+    # The last snapshot and its JSON: any number of readers cost one encoding per tick.
+    told: tuple[Snapshot | None, str] = None, ""
     blueprint = Blueprint(f"drm{url_prefix.replace('/', '-')}", __name__, url_prefix=url_prefix or None)
 
     @blueprint.get("/healthz")
@@ -36,7 +39,11 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
 
     @blueprint.get("/api/v1/snapshot")
     def snapshot() -> Response:
-        return _answer(snapshot_json(state.snapshot))
+        nonlocal told
+        snapshot = state.snapshot
+        if told[0] is not snapshot:
+            told = snapshot, _text(snapshot_json(snapshot))
+        return _response(told[1])
 
     # Errors are JSON too; a blueprint hears of none that is made before a route is found.
     @blueprint.route("/api/<path:rest>", methods=METHODS)
@@ -126,8 +133,16 @@ def _known(column: FloatArray) -> list[Any]:
 
 
 def _named(amounts: list[Any], present: list[bool]) -> dict[str, Any]:
-    return {name: amount for name, amount, has in zip(RESOURCES, amounts, present, strict=True) if has}
+    return dict(zip(compress(RESOURCES, present), compress(amounts, present), strict=True))
 
 
 def _answer(body: Any, status: int = 200) -> Response:
-    return Response(json.dumps(body, allow_nan=False), status, mimetype="application/json", headers={"Cache-Control": "no-store"})
+    return _response(_text(body), status)
+
+
+def _text(body: Any) -> str:
+    return json.dumps(body, allow_nan=False)
+
+
+def _response(text: str, status: int = 200) -> Response:
+    return Response(text, status, mimetype="application/json", headers={"Cache-Control": "no-store"})

@@ -55,6 +55,11 @@ def wire(key: str) -> str:
     return f"drm-{key}-wire"
 
 
+def panel(key: str) -> str:
+    """What a tab shows."""
+    return f"drm-{key}-panel"
+
+
 def graph(key: str) -> str:
     """The graph of a tab."""
     return f"drm-{key}-graph"

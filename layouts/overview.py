@@ -18,40 +18,37 @@ HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
 """The bars say what the texts beside them say."""
 
 
-def layout() -> Component:
+def layout() -> list[Component]:
     """The tab's content."""
-    return html.Div(
-        [
-            html.Div(
-                [
-                    _number_card("workers", "Workers"),
-                    _number_card("tasks", "Tasks"),
-                    html.Section(
-                        [html.H2("Resources"), *(_resource(name) for name in RESOURCES), html.P("", id=ids.card("resources", "note"))],
-                        className="drm-card drm-card-wide",
-                    ),
-                    html.Section(
-                        [
-                            html.H2("Controller"),
-                            html.P("", id=ids.card("decision", "action"), className="drm-sentence"),
-                            html.P("", id=ids.card("decision", "now"), className="drm-note"),
-                        ],
-                        className="drm-card drm-card-wide",
-                    ),
-                ],
-                className="drm-cards",
-            ),
-            html.Section(
-                [
-                    html.H2("Pool and demand"),
-                    html.P("", id=ids.empty(KEY), className="drm-empty"),
-                    dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
-                ],
-                className="drm-card",
-            ),
-        ],
-        className="drm-panel",
-    )
+    return [
+        html.Div(
+            [
+                _number_card("workers", "Workers"),
+                _number_card("tasks", "Tasks"),
+                html.Section(
+                    [html.H2("Resources"), *(_resource(name) for name in RESOURCES), html.P("", id=ids.card("resources", "note"))],
+                    className="drm-card drm-card-wide",
+                ),
+                html.Section(
+                    [
+                        html.H2("Controller"),
+                        html.P("", id=ids.card("decision", "action"), className="drm-sentence"),
+                        html.P("", id=ids.card("decision", "now"), className="drm-note"),
+                    ],
+                    className="drm-card drm-card-wide",
+                ),
+            ],
+            className="drm-cards",
+        ),
+        html.Section(
+            [
+                html.H2("Pool and demand"),
+                html.P("", id=ids.empty(KEY), className="drm-empty"),
+                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+            ],
+            className="drm-card",
+        ),
+    ]
 
 
 def _number_card(name: str, title: str) -> Component:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import dash_bootstrap_components as dbc
 from dash import dcc, html
@@ -12,8 +13,10 @@ from drm import ids
 from drm.address import CHOICES
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 
+TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
-def layout(panels: Mapping[str, Component]) -> Component:
+
+def layout(panels: Mapping[str, list[Component]]) -> Component:
     """The whole page; `panels`: the content of each tab, by key."""
     return html.Div(
         [
@@ -26,16 +29,25 @@ def layout(panels: Mapping[str, Component]) -> Component:
             dcc.Store(id=ids.ADDRESS, data=[{"name": one.name, "values": one.values, "default": one.default} for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire)),
             html.Header([_brand(), _controls()], className="drm-header"),
+            html.Nav(_tabs(), **TABS_NAME, className="drm-tabs"),
             html.Main(
-                dbc.Tabs(
-                    [dbc.Tab(panels[tab.key], tab_id=tab.key, label=tab.label) for tab in TABS],
-                    id=ids.TABS,
-                    active_tab=TABS[0].key,
-                ),
+                [html.Div(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0], className="drm-panel") for tab in TABS],
                 className="drm-main",
             ),
         ],
         className="drm-page",
+    )
+
+
+def _tabs() -> Component:
+    """Radio buttons that look like tabs: a browser's own keyboard and screen-reader behaviour, which dbc's tabs lack."""
+    return dbc.RadioItems(
+        id=ids.TABS,
+        options=[{"label": tab.label, "value": tab.key} for tab in TABS],
+        value=TABS[0].key,
+        inline=True,
+        input_class_name="btn-check",
+        label_class_name="drm-tab",
     )
 
 

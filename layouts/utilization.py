@@ -17,28 +17,25 @@ KEY = "utilization"
 TASK_COLUMNS = ("Task", "State", "Started", "Ran for", "Asked for", "Used")
 
 
-def layout() -> Component:
+def layout() -> list[Component]:
     """The tab's content."""
-    return html.Div(
-        [
-            dcc.Store(id=ids.SELECTED, data={"worker": None, "group": None}),
-            *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn)),
-            html.Section(
-                [
-                    html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),
-                    html.P("", id=ids.empty(KEY), className="drm-empty"),
-                    dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
-                    html.P(
-                        "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.",
-                        className="drm-note",
-                    ),
-                ],
-                className="drm-card",
-            ),
-            html.Section(_detail(), id=ids.DETAIL, className="drm-card", hidden=True),
-        ],
-        className="drm-panel",
-    )
+    return [
+        dcc.Store(id=ids.SELECTED, data={"worker": None, "group": None}),
+        *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn)),
+        html.Section(
+            [
+                html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),
+                html.P("", id=ids.empty(KEY), className="drm-empty"),
+                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                html.P(
+                    "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.",
+                    className="drm-note",
+                ),
+            ],
+            className="drm-card",
+        ),
+        html.Section(_detail(), id=ids.DETAIL, className="drm-card", hidden=True),
+    ]
 
 
 def _choices() -> Component:

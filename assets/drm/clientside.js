@@ -63,6 +63,11 @@
             });
         },
 
+        /* The chosen tab's panel is the one that is not hidden. */
+        show: function (tab, keys) {
+            return keys.slice(1).map((key) => key !== tab);
+        },
+
         pace: function (seconds) {
             const paused = Number(seconds) === 0;
             return [paused ? NO_UPDATE() : Number(seconds) * 1000, paused];
@@ -126,9 +131,7 @@
             if (!figure.data.length) return [{ data: [], layout: {} }, { display: "none" }];
             const traces = figure.data.map((trace) => Object.assign({}, trace, { x: trace.x.map(local) }));
             if (figure.cells) fillCells(traces[0], figure.cells);
-            const layout = Object.assign({}, figure.layout);
-            layout.xaxis = Object.assign({}, layout.xaxis, { range: layout.xaxis.range.map(local) });
-            return [{ data: traces, layout: layout }, layout.height ? { height: layout.height + "px" } : {}];
+            return [{ data: traces, layout: figure.layout }, { height: figure.layout.height + "px" }];
         },
     } });
 })();

@@ -101,7 +101,7 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
         figure_layout[f"yaxis{row}"] = axis(
             scheme, domain=heights[row - 1], rangemode="tozero", title=_title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
         )
-    figure_layout["xaxis"] = time_axis(scheme, window.end - range_seconds, window.end, anchor=f"y{rows}" if rows > 1 else "y")
+    figure_layout["xaxis"] = time_axis(scheme, anchor=f"y{rows}" if rows > 1 else "y")
     return {"data": traces, "layout": figure_layout}
 
 

@@ -73,9 +73,9 @@ def axis(scheme: str, **more: Any) -> Figure:
     }
 
 
-def time_axis(scheme: str, start: float, end: float, **more: Any) -> Figure:
-    """The axis of time, as wide as the range that was asked for, so that what is missing shows as missing."""
-    return axis(scheme, type="date", range=[start, end], showgrid=False, **more)
+def time_axis(scheme: str, **more: Any) -> Figure:
+    """The axis of time. It has no range of its own: windows hold blanks for what is missing, and a range that moves would undo a zoom."""
+    return axis(scheme, type="date", showgrid=False, **more)
 
 
 def layout(scheme: str, revision: str, **more: Any) -> Figure:

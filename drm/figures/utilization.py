@@ -59,7 +59,7 @@ def build(
             hovermode="closest",
             margin={"l": 8, "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
-            xaxis=time_axis(scheme, window.end - range_seconds, window.end),
+            xaxis=time_axis(scheme),
             yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30),
         ),
         "cells": {
@@ -129,7 +129,7 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
                 "line": {"color": colours["capacity"], "width": 1.5, "dash": "dot"},
             }
         )
-    shared["xaxis"] = time_axis(scheme, window.end - range_seconds, window.end, anchor=f"y{len(present) if len(present) > 1 else ''}")
+    shared["xaxis"] = time_axis(scheme, anchor=f"y{len(present) if len(present) > 1 else ''}")
     return {"data": traces, "layout": shared}
 
 

@@ -26,10 +26,10 @@ def main(folder: Path, warm_up_seconds: float) -> None:
                 for tab in TABS:
                     page = browser.new_page(viewport={"width": width, "height": height})
                     page.goto(f"{url}?tab={tab.key}&theme={scheme}")
-                    page.locator(".tab-pane.active .js-plotly-plot .main-svg").first.wait_for()
+                    page.locator(".drm-panel:not([hidden]) .js-plotly-plot .main-svg").first.wait_for()
                     page.wait_for_timeout(2500)
                     if tab.key == "utilization":
-                        plot = page.locator(".tab-pane.active .js-plotly-plot .nsewdrag").first
+                        plot = page.locator(".drm-panel:not([hidden]) .js-plotly-plot .nsewdrag").first
                         box = plot.bounding_box()
                         assert box is not None
                         page.mouse.click(box["x"] + box["width"] * 0.985, box["y"] + box["height"] * 0.95)

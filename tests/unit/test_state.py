@@ -6,9 +6,11 @@ import logging
 import math
 import os
 import threading
+from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from drm.errors import DRMError, InvalidValueError, UnknownIdError
 from drm.manager import DynamicResourceManager
 from drm.model import Resources, Snapshot
@@ -186,7 +188,7 @@ def test_the_clock_goes_on_when_the_wall_clock_is_set_back() -> None:
         wall[0] += 1
         monotonic[0] += 1
         times.append(clock())
-    assert all(0.4 <= later - earlier <= 1.1 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(0.4 <= later - earlier <= 1.1 for earlier, later in pairwise(times))
     assert times[-1] == wall[0]
 
 
