@@ -60,6 +60,11 @@ def panel(key: str) -> str:
     return f"drm-{key}-panel"
 
 
+def zoom(key: str) -> str:
+    """The store of what the reader zoomed into in a tab's graph."""
+    return f"drm-{key}-zoom"
+
+
 def graph(key: str) -> str:
     """The graph of a tab."""
     return f"drm-{key}-graph"

@@ -27,7 +27,7 @@ def layout(panels: Mapping[str, list[Component]]) -> Component:
             *(dcc.Store(id=store(ids.SHELL_KEY)) for store in (ids.tick, ids.busy)),
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[{"name": one.name, "values": one.values, "default": one.default} for one in CHOICES]),
-            *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire)),
+            *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
             html.Header([_brand(), _controls()], className="drm-header"),
             html.Nav(_tabs(), **TABS_NAME, className="drm-tabs"),
             html.Main(

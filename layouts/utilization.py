@@ -21,7 +21,7 @@ def layout() -> list[Component]:
     """The tab's content."""
     return [
         dcc.Store(id=ids.SELECTED, data={"worker": None, "group": None}),
-        *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn)),
+        *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn, ids.zoom)),
         html.Section(
             [
                 html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),

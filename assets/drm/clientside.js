@@ -126,12 +126,31 @@
             return [false, Object.assign({}, tick, { worker: worker })];
         },
 
-        draw: function (figure) {
+        /* What the reader zoomed into, by axis. Plotly's own memory of it (uirevision) does not outlive an axis that ranges itself. */
+        zoom: function (change, figure, zoomed) {
+            const revision = figure && figure.layout.uirevision;
+            const axes = zoomed && zoomed.revision === revision ? Object.assign({}, zoomed.axes) : {};
+            let told = false;
+            for (const [name, value] of Object.entries(change || {})) {
+                const [, axis, end] = name.match(/^([xy]axis\d*)\.(?:range\[([01])\]|autorange)$/) || [];
+                if (!axis) continue;
+                told = true;
+                if (end) axes[axis] = Object.assign([], axes[axis], { [end]: value });
+                else delete axes[axis];
+            }
+            return told ? { revision: revision, axes: axes } : NO_UPDATE();
+        },
+
+        draw: function (figure, zoomed) {
             if (!figure) return [NO_UPDATE(), { display: "none" }];
             if (!figure.data.length) return [{ data: [], layout: {} }, { display: "none" }];
             const traces = figure.data.map((trace) => Object.assign({}, trace, { x: trace.x.map(local) }));
             if (figure.cells) fillCells(traces[0], figure.cells);
-            return [{ data: traces, layout: figure.layout }, { height: figure.layout.height + "px" }];
+            const layout = Object.assign({}, figure.layout);
+            if (zoomed && zoomed.revision === layout.uirevision) {
+                for (const [axis, range] of Object.entries(zoomed.axes)) layout[axis] = Object.assign({}, layout[axis], { range: range, autorange: false });
+            }
+            return [{ data: traces, layout: layout }, { height: figure.layout.height + "px" }];
         },
     } });
 })();

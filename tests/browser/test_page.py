@@ -96,7 +96,7 @@ def test_the_heatmap_shows_real_measurements_and_opens_a_worker(watched: Watched
     rows = page.evaluate(f"{PLOT}.data[0].y")
     page.mouse.move(plot["x"] + plot["width"] * 0.5, plot["y"] + plot["height"] - 4)
     newest = page.evaluate(f"{PLOT}.data[0].z.findIndex((row) => row[row.length - 1] >= 0)")
-    page.mouse.click(plot["x"] + plot["width"] * 0.9985, plot["y"] + plot["height"] * (newest + 0.5) / len(rows))
+    page.mouse.click(plot["x"] + plot["width"] * 0.995, plot["y"] + plot["height"] * (newest + 0.5) / len(rows))
     page.locator(f"#{ids.DETAIL}").wait_for(state="visible", timeout=FIGURE_TIMEOUT)
     expect(page.locator(f"#{ids.DETAIL_TITLE}")).to_have_text(rows[newest], timeout=FIGURE_TIMEOUT)
     expect(page.locator(f"#{ids.DETAIL_FACTS}")).to_have_text(re.compile("capacity .* cores, .* GiB"))
