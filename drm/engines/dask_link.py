@@ -142,13 +142,19 @@ class Link:
             if self._must_close:
                 return
         try:
-            self.client, self._scheduler, launcher = await self._stack.enter_async_context(self._opening())
+            opening = asyncio.ensure_future(self._stack.enter_async_context(self._opening()))
+            closing = asyncio.ensure_future(self._closing.wait())
+            await asyncio.wait((opening, closing), return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                # Nobody waits for it any more: what does not answer must not hold up the end.
+                opening.cancel()
+            self.client, self._scheduler, launcher = await opening
             self.launcher, self._address = launcher, self.client.scheduler.address
             if self._scheduler is None:
                 self._answer = await self.client.run_on_scheduler(self._survey, prefix=self._prefix)
             watch = asyncio.ensure_future(launcher.watch())
             self._opened.set()
-            await self._closing.wait()
+            await closing
             for job in (watch, *self._jobs):
                 job.cancel()
             await asyncio.gather(watch, *self._jobs, return_exceptions=True)
@@ -176,9 +182,10 @@ async def connected(address: Any, timeout_seconds: float, security: Any = None) 
     import distributed
 
     open_client: Any = distributed.Client
-    client = await open_client(address, asynchronous=True, set_as_default=False, timeout=timeout_seconds, security=security, name="drm")
+    client = open_client(address, asynchronous=True, set_as_default=False, timeout=timeout_seconds, security=security, name="drm")
     # Not `async with client`: its exit would wait for a scheduler that has gone.
     try:
+        await client
         yield client
     finally:
         await client.close(timeout=1)
