@@ -41,7 +41,7 @@ def layout(panels: Mapping[str, list[Component]]) -> Component:
 
 def _tabs() -> Component:
     """Radio buttons that look like tabs: a browser's own keyboard and screen-reader behaviour, which dbc's tabs lack."""
-    return dbc.RadioItems(
+    tabs: Component = dbc.RadioItems(
         id=ids.TABS,
         options=[{"label": tab.label, "value": tab.key} for tab in TABS],
         value=TABS[0].key,
@@ -49,6 +49,7 @@ def _tabs() -> Component:
         input_class_name="btn-check",
         label_class_name="drm-tab",
     )
+    return tabs
 
 
 def _brand() -> Component:
