@@ -79,8 +79,9 @@ class DRMState:
         return self._health
 
     def set_interval(self, interval_seconds: float) -> None:
-        """Tells readers how often ticks come; the Runner calls it."""
+        """Tells readers and the history how often ticks come; the Runner calls it."""
         self._health = replace(self._health, interval_seconds=interval_seconds)
+        self.manager.history.sampling_seconds = interval_seconds
 
     def advance(self, now: float) -> Snapshot:
         """One tick. An exception in it is logged once a minute at most, counted and kept as `health`; the last snapshot then stands."""

@@ -153,6 +153,16 @@ def test_a_runner_ticks_and_ends_with_its_block(state: DRMState) -> None:
     assert state.snapshot.version == version
 
 
+def test_a_slow_runner_draws_no_stripes(state: DRMState) -> None:
+    """Ticks each 30 s are shown in buckets of a minute, also where the manager was made for faster ones."""
+    Runner(state, 30.0).stop()
+    for tick in range(20):
+        state.advance(30_000.0 + 30 * tick)
+    window = state.heatmap(900, "cpu", "allocated")
+    assert window.step_seconds == 60.0
+    assert (window.mean[0, -9:] == 0).all()
+
+
 def test_a_state_has_one_runner(state: DRMState) -> None:
     """A second Runner is refused until the first has stopped."""
     first = Runner(state)
