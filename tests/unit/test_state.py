@@ -157,6 +157,7 @@ def test_a_slow_runner_draws_no_stripes(state: DRMState) -> None:
     """Ticks each 30 s are shown in buckets of a minute, also where the manager was made for faster ones."""
     Runner(state, 30.0).stop()
     for tick in range(20):
+        state.manager.report("w1", used={})
         state.advance(30_000.0 + 30 * tick)
     window = state.heatmap(900, "cpu", "allocated")
     assert window.step_seconds == 60.0
