@@ -50,6 +50,17 @@
     /* Before the first paint, so that a dark page does not flash. */
     showScheme(["light", "dark"].find((name) => name === new URLSearchParams(location.search).get("theme")) || "auto");
 
+    /* A redraw takes the hover label away; where the pointer rests on a figure, it is told of the pointer again. */
+    const pointer = { x: -1, y: -1 };
+    document.addEventListener("mousemove", (event) => { pointer.x = event.clientX; pointer.y = event.clientY; }, { passive: true });
+
+    function hoverAgain() {
+        const under = document.elementFromPoint(pointer.x, pointer.y);
+        if (under && under.closest(".js-plotly-plot") && !document.body.matches(":active")) {
+            under.dispatchEvent(new MouseEvent("mousemove", { bubbles: true, clientX: pointer.x, clientY: pointer.y }));
+        }
+    }
+
     let healthAt = 0;
 
     window.dash_clientside = Object.assign({}, window.dash_clientside, { drm: {
@@ -150,6 +161,7 @@
             if (zoomed && zoomed.revision === layout.uirevision) {
                 for (const [axis, range] of Object.entries(zoomed.axes)) layout[axis] = Object.assign({}, layout[axis], { range: range, autorange: false });
             }
+            [80, 300].forEach((delay) => setTimeout(hoverAgain, delay));
             return [{ data: traces, layout: layout }, { height: figure.layout.height + "px" }];
         },
     } });
