@@ -60,6 +60,7 @@ def watched(browser: Browser, page_url: str) -> Iterator[Watched]:
     host = urlsplit(page_url).netloc
     strangers = [request.url for request in watched.requests if urlsplit(request.url).scheme not in ("data", "blob")]
     assert [url for url in strangers if urlsplit(url).netloc != host] == []
+    assert not [url for url in strangers if "plotly.min.js" in url], "the whole of Plotly was loaded beside the smaller bundle"
 
 
 def text(page: Page, component: str) -> str:

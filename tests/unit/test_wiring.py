@@ -60,6 +60,16 @@ def test_every_clientside_function_exists(state: DRMState) -> None:
     assert not [name for name in names if not re.search(rf"\b{name}:", script)]
 
 
+def test_the_vendored_plotly_is_the_one_of_the_library() -> None:
+    """The smaller bundle that the page loads has the version that figures are tested with, and is found before Dash's own."""
+    from plotly.offline import get_plotlyjs_version
+
+    bundle = (ROOT / "assets" / "plotly" / "plotly-cartesian.min.js").read_text()
+    assert f"v{get_plotlyjs_version()}" in bundle[:400]
+    assert '"heatmap"' in bundle
+    assert '"scatter"' in bundle
+
+
 def test_prefixes_and_arguments_are_checked(state: DRMState) -> None:
     """A prefix without both slashes, and what is no state or no Flask application, is refused by value."""
     with pytest.raises(InvalidValueError, match="'/drm'"):
