@@ -7,7 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.callbacks.ticks import asked_range, draw_in_browser
+from drm.callbacks.ticks import draw_in_browser, read_tick
 from drm.figures import overview
 from drm.model import RESOURCES
 from drm.state import DRMState
@@ -44,9 +44,10 @@ def register(app: Dash, state: DRMState) -> None:
         running=[(Output(ids.busy(KEY), "data"), True, False)],
         prevent_initial_call=True,
     )
-    def render(tick: dict[str, Any], drawn: str | None) -> dict[str, Any]:
+    def render(tick: object, drawn: str | None) -> dict[str, Any]:
+        asked = read_tick(tick)
         snapshot = state.snapshot
-        seconds, scheme = asked_range(tick), tick["scheme"]
+        seconds, scheme = asked.range_seconds, asked.scheme
         window = state.fleet(seconds)
         etag = f"{window.etag} {scheme} {seconds}"
         figure = overview.build(window, scheme, seconds) if etag != drawn else None

@@ -8,7 +8,7 @@ import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.callbacks.ticks import asked_range, draw_in_browser
+from drm.callbacks.ticks import draw_in_browser, read_group, read_tick
 from drm.figures import utilization
 from drm.figures.units import LABELS
 from drm.model import RESOURCES, Snapshot
@@ -45,10 +45,11 @@ def register(app: Dash, state: DRMState) -> None:
         running=[(Output(ids.busy(KEY), "data"), True, False)],
         prevent_initial_call=True,
     )
-    def render(tick: dict[str, Any] | None, resource: str, measure: str, selected: dict[str, Any], drawn: str | None) -> tuple[Any, ...]:
+    def render(tick: object, resource: str, measure: str, selected: object, drawn: str | None) -> tuple[Any, ...]:
         if tick is None:
             return (no_update,) * 5
-        seconds, scheme, group = asked_range(tick), tick["scheme"], (selected or {}).get("group")
+        asked, group = read_tick(tick), read_group(selected)
+        seconds, scheme = asked.range_seconds, asked.scheme
         window = state.heatmap(seconds, resource, measure, worker_ids=group)
         snapshot = state.snapshot
         options = _present(snapshot)

@@ -7,7 +7,7 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
 
 from drm import ids
-from drm.callbacks.ticks import asked_range, draw_in_browser
+from drm.callbacks.ticks import draw_in_browser, read_tick
 from drm.errors import UnknownIdError
 from drm.figures import utilization
 from drm.figures.units import plain
@@ -41,8 +41,9 @@ def register(app: Dash, state: DRMState) -> None:
         running=[(Output(ids.busy(KEY), "data"), True, False)],
         prevent_initial_call=True,
     )
-    def render(tick: dict[str, Any], drawn: str | None) -> tuple[Any, ...]:
-        worker_id, seconds, scheme = str(tick["worker"]), asked_range(tick), tick["scheme"]
+    def render(tick: object, drawn: str | None) -> tuple[Any, ...]:
+        asked = read_tick(tick)
+        worker_id, seconds, scheme = asked.worker_id, asked.range_seconds, asked.scheme
         snapshot = state.snapshot
         facts, capacity = worker_facts(snapshot, worker_id)
         try:

@@ -108,9 +108,9 @@ class DRMState:
 
         More workers than `rows` share rows. `range_seconds` is positive; `rows` and `columns` are at most 1000.
         """
-        if resource not in RESOURCES:
+        if not isinstance(resource, str) or resource not in RESOURCES:
             raise InvalidValueError(f"resource must be one of {', '.join(RESOURCES)}, got {resource!r}")
-        if measure not in MEASURES:
+        if not isinstance(measure, str) or measure not in MEASURES:
             raise InvalidValueError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}")
         if not 1 <= rows <= MOST_ROWS:
             raise InvalidValueError(f"rows must be between 1 and {MOST_ROWS}, got {rows!r}")

@@ -23,6 +23,8 @@ async def serve(options: dict[str, Any]) -> None:
     import distributed
 
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    # What it calls errors are its own farewells (a heartbeat cut short, a state passed twice); why a worker went, its parent says.
+    logging.getLogger("distributed.worker").setLevel(logging.CRITICAL)
     loop = asyncio.get_running_loop()
     worker: Any = distributed.Worker(**options)
 

@@ -18,7 +18,9 @@ TICK = {"n": 1, "range": "15m", "scheme": "light", "at": 1}
 
 
 class Page:
-    """A browser's half of the callbacks, without one."""
+    """A browser's half of the callbacks, without one; `status` is that of the last answer."""
+
+    status = 0
 
     def __init__(self, state: DRMState) -> None:
         app = create_app(state)
@@ -44,7 +46,10 @@ class Page:
             "changedPropIds": [f"{callback['inputs'][0]['id']}.{callback['inputs'][0]['property']}"],
         }
         answer = self.client.post("/drm-dashboard/_dash-update-component", json=body)
-        assert answer.status_code in (200, 204), answer.text
+        self.status = answer.status_code
+        if self.status == 400:
+            return {}
+        assert self.status in (200, 204), answer.text
         return dict(json.loads(answer.data)["response"]) if answer.status_code == 200 else {}
 
 
@@ -133,3 +138,31 @@ def test_two_dashboards_show_their_own_pools() -> None:
     first, second = Page(state_with_history()), Page(DRMState(DynamicResourceManager(now=0.0)))
     for page, workers in ((first, "2"), (second, "0"), (first, "2")):
         assert page.call(ids.wire("overview"), drm_overview_tick=TICK)[ids.card("workers", "value")]["children"] == workers
+
+
+@pytest.mark.parametrize("hostile", [[], "tick", 7, True, {"range": {"a": 1}, "scheme": ["x"], "worker": {}}])
+@pytest.mark.parametrize("output", [ids.wire("overview"), ids.wire("utilization"), ids.wire(ids.DETAIL_KEY)])
+def test_values_that_no_page_sends_are_refused_or_harmless(page: Page, output: str, hostile: object) -> None:
+    """The right structure with a hostile value gives 400 or an ordinary answer, never an error of the server."""
+    for values in (
+        {
+            "drm_overview_tick": hostile,
+            "drm_utilization_tick": hostile,
+            "drm_worker_tick": hostile,
+            "drm_resource": "cpu",
+            "drm_measure": "used",
+        },
+        {"drm_overview_tick": TICK, "drm_utilization_tick": TICK, "drm_worker_tick": TICK, "drm_resource": hostile, "drm_measure": "used"},
+        {"drm_utilization_tick": TICK, "drm_worker_tick": TICK, "drm_overview_tick": TICK, "drm_resource": "cpu", "drm_measure": hostile},
+        {
+            "drm_utilization_tick": TICK,
+            "drm_worker_tick": TICK,
+            "drm_overview_tick": TICK,
+            "drm_resource": "cpu",
+            "drm_measure": "used",
+            "drm_selected": {"group": hostile},
+            "drm_overview_drawn": hostile,
+        },
+    ):
+        page.call(output, **values)
+        assert page.status in (200, 204, 400)
