@@ -75,7 +75,7 @@ def axis(scheme: str, **more: Any) -> Figure:
 
 def time_axis(scheme: str, **more: Any) -> Figure:
     """The axis of time. It has no range of its own: windows hold blanks for what is missing, and a range that moves would undo a zoom."""
-    return axis(scheme, type="date", showgrid=False, **more)
+    return axis(scheme, type="date", showgrid=False, tickangle=0, **more)
 
 
 def layout(scheme: str, revision: str, **more: Any) -> Figure:

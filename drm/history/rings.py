@@ -24,8 +24,8 @@ from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, Row, Seri
 from drm.model import RESOURCES, FloatArray
 
 MEASURES = ("used", "allocated")
-ROWS_PER_WORKER = 2
-"""Rows are kept for twice the largest fleet; of more, those that went first share one."""
+ROWS_PER_WORKER, FEWEST_KEPT = 2, 150
+"""Rows are kept for twice the largest fleet, and for as many as a screen shows; of more, those that went first share one."""
 
 FOLDED_LABEL = "earlier workers, together"
 
@@ -250,7 +250,7 @@ class Rings:
 
     def _take_members(self, worker_ids: tuple[str, ...], has_gpu: npt.NDArray[np.bool_]) -> None:
         self._largest = max(self._largest, len(worker_ids))
-        most_rows = ROWS_PER_WORKER * self._largest
+        most_rows = max(FEWEST_KEPT, ROWS_PER_WORKER * self._largest)
         with_gpu = tuple(worker_id for worker_id, has in zip(worker_ids, has_gpu, strict=True) if has)
         column = {worker_id: index for index, worker_id in enumerate(worker_ids)}
         for workers, members in ((self._all, worker_ids), (self._gpu, with_gpu)):

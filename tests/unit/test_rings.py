@@ -113,12 +113,12 @@ def test_a_worker_that_comes_back_has_one_row() -> None:
 
 
 def test_churn_folds_the_oldest_and_keeps_memory_bounded() -> None:
-    """Beyond twice the largest fleet, workers that went share one row, which keeps their max."""
+    """Beyond twice the largest fleet, and what a screen shows, workers that went share one row, which keeps their max."""
     rings = Rings(1.0)
     for generation in range(200):
         feed(rings, START + generation, {f"w{generation}-{i}": 1.0 if generation == 3 else 0.5 for i in range(4)})
-    window = rings.heatmap("cpu", "used", 900, START + 199)
-    assert [row.label for row in window.rows].count(FOLDED_LABEL) == 1 and len(window.rows) == 9
+    window = rings.heatmap("cpu", "used", 900, START + 199, rows=1000)
+    assert [row.label for row in window.rows].count(FOLDED_LABEL) == 1 and len(window.rows) == 151
     assert window.rows[-1].worker_ids == ()
     assert max(cell for cell in cells(window, FOLDED_LABEL, "max") if cell is not None) == 1.0
 
