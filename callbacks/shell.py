@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -76,6 +77,6 @@ def register(app: Dash, state: DRMState) -> None:
             "error": plain(health.error, 200),
             "errors": health.errors,
             "interval": health.interval_seconds,
-            "age": time.time() - health.last_tick_at if health.last_tick_at == health.last_tick_at else None,
+            "age": None if math.isnan(health.ticked_monotonic) else time.monotonic() - health.ticked_monotonic,
         }
         return told, f"{BADGES[source.kind]} {plain(source.label, 60)}", f"drm-badge drm-badge-{source.kind}"

@@ -34,7 +34,7 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
 
     @blueprint.get("/readyz")
     def readyz() -> Response:
-        reason = why_not_ready(state, time.time())
+        reason = why_not_ready(state, time.monotonic())
         return _answer({"ready": not reason, "reason": reason}, 503 if reason else 200)
 
     @blueprint.get("/api/v1/snapshot")
@@ -59,12 +59,12 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     return blueprint
 
 
-def why_not_ready(state: DRMState, now: float) -> str:
-    """Why the numbers cannot be relied upon at `now` (epoch seconds); empty where they can."""
+def why_not_ready(state: DRMState, monotonic: float) -> str:
+    """Why the numbers cannot be relied upon at that time of `time.monotonic()`; empty where they can."""
     health = state.health
-    if math.isnan(health.last_tick_at):
+    if math.isnan(health.ticked_monotonic):
         return health.error or "no tick has run yet"
-    age = now - health.last_tick_at
+    age = monotonic - health.ticked_monotonic
     limit = STALE_INTERVALS * health.interval_seconds
     if age > limit:
         return f"the last tick is {age:.1f} s old, more than {limit:g} s" + (f": {health.error}" if health.error else "")

@@ -33,6 +33,8 @@ class Health:
     errors: int = 0
     """Ticks that failed, since the start."""
     last_tick_at: float = math.nan
+    ticked_monotonic: float = math.nan
+    """When that was by `time.monotonic()`, for its age: a wall clock may have been set since."""
     """The time of the last tick that went well."""
     tick_seconds: float = math.nan
     """How long the last tick took."""
@@ -92,7 +94,14 @@ class DRMState:
         except Exception as error:
             self._note_failure(error, time.perf_counter() - began)
             return self.manager.snapshot
-        self._health = replace(self._health, ok=True, error="", last_tick_at=snapshot.time, tick_seconds=time.perf_counter() - began)
+        self._health = replace(
+            self._health,
+            ok=True,
+            error="",
+            last_tick_at=snapshot.time,
+            ticked_monotonic=time.monotonic(),
+            tick_seconds=time.perf_counter() - began,
+        )
         return snapshot
 
     def heatmap(

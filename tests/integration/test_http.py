@@ -111,7 +111,7 @@ def test_readyz_says_why_not(state: DRMState) -> None:
     state.advance(time.time())
     after = client.get("/readyz")
     assert (after.status_code, after.json) == (200, {"ready": True, "reason": ""})
-    last = state.health.last_tick_at
+    last = state.health.ticked_monotonic
     assert why_not_ready(state, last + 3 * state.health.interval_seconds) == ""
     assert why_not_ready(state, last + 7.2) == "the last tick is 7.2 s old, more than 3 s"
 

@@ -39,7 +39,7 @@ def test_a_block_runs_as_it_stands(where: str, code: str, tmp_path: Path) -> Non
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
     assert run.returncode == 0, run.stderr
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
-    expected = {"README.md:1": "328350 100", "README.md:2": "running node-1", "README.md:3": "503"}
+    expected = {"README.md:1": "328350 100", "README.md:2": "running node-1", "README.md:3": "200"}
     assert expected.get(where, "") in run.stdout
 
 
