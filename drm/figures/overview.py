@@ -149,7 +149,7 @@ def _domains(rows: int) -> list[list[float]]:
 
 
 def _title(text: str, scheme: str) -> Figure:
-    return {"text": text, "font": {"size": 12, "color": palette(scheme)["muted"]}, "standoff": 8}
+    return {"text": text, "font": {"size": 12, "color": palette(scheme)["muted"]}}
 
 
 def _action_sentence(decision: ScalingDecision, now: float) -> str:

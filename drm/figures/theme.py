@@ -60,7 +60,7 @@ def palette(scheme: str) -> dict[str, str]:
 
 
 def axis(scheme: str, **more: Any) -> Figure:
-    """One axis."""
+    """One axis. A title of it has no `standoff`: with one, Plotly places it at infinity while the graph is hidden."""
     colours = palette(scheme)
     return {
         "gridcolor": colours["grid"],

@@ -113,7 +113,7 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
             scheme,
             domain=[max(0.0, top - height), top],
             range=[0, whole / divisor * 1.08],
-            title={"text": f"{LABELS[name]}, {unit}", "font": {"size": 12, "color": colours["muted"]}, "standoff": 8},
+            title={"text": f"{LABELS[name]}, {unit}", "font": {"size": 12, "color": colours["muted"]}},
             anchor="x",
             nticks=5,
         )
