@@ -11,7 +11,8 @@ from drm import ids
 from drm.callbacks.ticks import draw_in_browser, read_group, read_tick
 from drm.figures import utilization
 from drm.figures.units import LABELS
-from drm.model import RESOURCES, Snapshot
+from drm.model import RESOURCES
+from drm.snapshot import Snapshot
 from drm.state import DRMState
 
 KEY = "utilization"

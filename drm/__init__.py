@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from drm.dashboard import create_app, mount
+    from drm.decision import Bounds, ScalingDecision
     from drm.engines.dask import DaskEngine
     from drm.engines.external import ExternalEngine
     from drm.errors import (
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
         UnknownIdError,
     )
     from drm.manager import DynamicResourceManager
-    from drm.model import Bounds, Reservation, Resources, ScalingDecision, Snapshot, Task, Worker
+    from drm.model import Reservation, Resources, Task, Worker
     from drm.runner import Runner
+    from drm.snapshot import Snapshot
     from drm.state import DRMState
     from drm.tasks import TaskHandle
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "Bounds": "model",
+    "Bounds": "decision",
     "CapacityError": "errors",
     "DRMError": "errors",
     "DRMState": "state",
@@ -48,8 +50,8 @@ _HOME = {
     "Reservation": "model",
     "Resources": "model",
     "Runner": "runner",
-    "ScalingDecision": "model",
-    "Snapshot": "model",
+    "ScalingDecision": "decision",
+    "Snapshot": "snapshot",
     "Task": "model",
     "TaskError": "errors",
     "TaskHandle": "tasks",

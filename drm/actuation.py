@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
+from drm.decision import ScalingDecision
 from drm.engines import Engine
-from drm.model import Resources, ScalingDecision, Task
+from drm.model import Resources, Task
 from drm.observation import TaskReport
 from drm.pool import Pool
 from drm.scaler import Scaler

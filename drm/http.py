@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, Response, request
 
-from drm.model import NAME_LIMIT, RESOURCES, WORKER_STATES, FloatArray, ScalingDecision, Snapshot
+from drm.decision import ScalingDecision
+from drm.model import NAME_LIMIT, RESOURCES, WORKER_STATES, FloatArray
+from drm.snapshot import Snapshot
 from drm.state import DRMState
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")

@@ -6,8 +6,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
 
+from drm.decision import ScalingDecision
 from drm.errors import UnknownIdError
-from drm.model import ScalingDecision
 
 LEDGER_KEPT = 10_000
 

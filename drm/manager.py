@@ -15,17 +15,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from drm.actuation import Actuator
+from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, EngineError, InvalidValueError
 from drm.history.rings import Rings
-from drm.model import NAME_LIMIT, Bounds, Reservation, Resources, ScalingDecision, Snapshot, Task, Worker
+from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker
 from drm.observation import Observation
 from drm.policies import Policy, create_policy
 from drm.policies.pipeline import Pipeline
 from drm.pool import Pool
 from drm.readings import default_bounds, fleet_series, fractions_of_capacity, take_snapshot
 from drm.scaler import Scaler
+from drm.snapshot import Snapshot
 from drm.tasks import TaskHandle
 
 QUEUE_LIMIT = 100_000

@@ -1,4 +1,4 @@
-"""The words: what workers, tasks, reservations, decisions, observations and snapshots are.
+"""The words: what resources, workers, tasks and reservations are.
 
 Every value here is immutable, so it may cross threads. Time is epoch seconds (UTC, float). Memory is bytes.
 A resource vector is float64 of shape (4,) in the order of `RESOURCES`; a measurement that is missing is NaN, never 0.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
@@ -26,11 +26,11 @@ WorkerState = Literal["pending", "booting", "running", "cordoned", "draining", "
 WORKER_STATES: tuple[WorkerState, ...] = get_args(WorkerState)
 STATE_CODE: Mapping[str, int] = MappingProxyType({state: code for code, state in enumerate(WORKER_STATES)})
 
+ACTIVE_CODES = tuple(STATE_CODE[state] for state in ("running", "cordoned", "draining"))
+"""States in which a worker holds tasks and its capacity counts."""
+
 TaskState = Literal["queued", "running", "done", "failed", "lost", "cancelled"]
 TASK_STATES: tuple[TaskState, ...] = get_args(TaskState)
-
-Action = Literal["scale_up", "scale_down", "maintain"]
-Outcome = Literal["pending", "done", "partial", "failed"]
 
 NAME_LIMIT = 256
 
@@ -140,163 +140,3 @@ class Reservation:
     made_at: float
     expires_at: float | None = None
     task_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The smallest and largest number of workers that the pool may have."""
-
-    min: int
-    max: int
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.min, int) and isinstance(self.max, int)) or not 0 <= self.min <= self.max or self.max < 1:
-            raise InvalidValueError(f"bounds must be whole numbers with 0 <= min <= max and max >= 1, got {self.min}:{self.max}")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One number that a decision rested on."""
-
-    name: str
-    value: float
-    unit: str
-    threshold: float | None = None
-    margin: float | None = None
-    """value - threshold: how far the number is past (positive) or short of (negative) the threshold."""
-    age_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one step of the pipeline did to the size."""
-
-    name: str
-    before: int
-    after: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """Why the size is not what the step before wanted, and what would change that, given that every other blocker went."""
-
-    code: str
-    detail: str
-    flip_if: str
-
-
-@dataclass(frozen=True, slots=True)
-class ScalingDecision:
-    """One evaluation of the policy, `maintain` included, with all that it rested on. Sizes count workers."""
-
-    id: int
-    timestamp: float
-    pool: str
-    actor: str
-    policy: str
-    policy_version: int
-    parameters: Mapping[str, float]
-    action: Action
-    code: str
-    reason: str
-    current: int
-    desired: int
-    bounded: int
-    count: int
-    """How many workers were asked for or given up."""
-    utilization: Mapping[str, float]
-    """used / capacity by resource; NaN where unknown."""
-    inputs: tuple[Input, ...]
-    steps: tuple[Step, ...]
-    blockers: tuple[Blocker, ...]
-    cooldown_left_seconds: float
-    worker_ids: tuple[str, ...] = ()
-    worker_type: str | None = None
-    resource_requirements: Resources | None = None
-    """What the queued tasks ask for, summed."""
-    provider: str | None = None
-    granted: int = 0
-    outcome: Outcome = "done"
-    error: str = ""
-    requested_at: float | None = None
-    ready_at: float | None = None
-    first_task_at: float | None = None
-    cost_rate_before: float | None = None
-    cost_rate_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where the numbers come from, for the badge on every page."""
-
-    kind: Literal["live", "external", "simulated"]
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCounts:
-    """Tasks by state. queued and running are now; the others are totals since the start."""
-
-    queued: int = 0
-    running: int = 0
-    done: int = 0
-    failed: int = 0
-    lost: int = 0
-    cancelled: int = 0
-    infeasible: int = 0
-    """Queued tasks that no worker of the pool could ever hold; part of `queued`."""
-    foreign: int = 0
-    """Tasks of other users on the same workers; not ours to move."""
-
-    def as_dict(self) -> dict[str, int]:
-        """The counts by name."""
-        return {column.name: getattr(self, column.name) for column in fields(self)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Snapshot:
-    """The pool at one moment. Arrays are read-only; row i belongs to `worker_ids[i]`."""
-
-    source: Source
-    version: int
-    time: float
-    ready: bool
-    worker_ids: tuple[str, ...]
-    states: npt.NDArray[np.uint8]
-    """(n,) codes of `STATE_CODE`."""
-    capacity: FloatArray
-    allocated: FloatArray
-    used: FloatArray
-    """capacity, allocated, used: float64 (n, 4); used is NaN where nothing was measured."""
-    started_at: FloatArray
-    """(n,)"""
-    tasks: TaskCounts
-    demand: FloatArray
-    """(4,): running + queued work that the pool could ever hold."""
-    current: int
-    desired: int
-    bounds: Bounds
-    oversubscribed: bool
-    """The pool's capacity is more than what the machine has."""
-    running_tasks: tuple[Task, ...]
-    finished_tasks: tuple[Task, ...]
-    """The latest that ended, oldest first."""
-    infeasible_reason: str
-    last_decision: ScalingDecision | None
-    last_action: ScalingDecision | None
-    """The last decision that was not `maintain`."""
-
-    def count(self, *states: WorkerState) -> int:
-        """How many workers are in one of these states."""
-        return int(np.isin(self.states, [STATE_CODE[state] for state in states]).sum())
-
-    def totals(self, columns: FloatArray) -> FloatArray:
-        """Sums (4,) of `capacity`, `allocated` or `used` over the workers that can run tasks; NaN where no such worker was measured."""
-        rows = columns[np.isin(self.states, ACTIVE_CODES)]
-        known = ~np.isnan(rows)
-        return np.where(known.any(axis=0), np.where(known, rows, 0.0).sum(axis=0), np.nan if columns is self.used else 0.0)
-
-
-ACTIVE_CODES = tuple(STATE_CODE[state] for state in ("running", "cordoned", "draining"))
-"""States in which a worker holds tasks and its capacity counts."""

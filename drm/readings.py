@@ -9,12 +9,14 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.fleet import RUNNING, Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, Bounds, FloatArray, ScalingDecision, Snapshot
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray
 from drm.placement import fits, rows_filled
 from drm.policies import Signals
 from drm.pool import Pool
+from drm.snapshot import Snapshot
 
 Number = TypeVar("Number", bound=np.generic)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from drm.decision import Bounds, ScalingDecision
 from drm.ledger import Ledger
-from drm.model import Bounds, Resources, ScalingDecision
+from drm.model import Resources
 from drm.observation import LaunchReport
 from drm.outcomes import Outcomes
 from drm.policies import Policy

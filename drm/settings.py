@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
+from drm.decision import Bounds
 from drm.errors import InvalidValueError
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from drm.policies import policy_names
 
 CONFIG = "drm.toml"

@@ -13,7 +13,8 @@ from typing import cast
 from drm.errors import DRMError, InvalidValueError
 from drm.history.window import HeatmapWindow, SeriesWindow
 from drm.manager import DynamicResourceManager
-from drm.model import RESOURCES, Snapshot
+from drm.model import RESOURCES
+from drm.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
 

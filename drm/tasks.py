@@ -14,8 +14,9 @@ from itertools import count
 from typing import Any
 
 from drm.errors import QueueFull, TaskError, UnknownIdError
-from drm.model import Resources, Task, TaskCounts, TaskState
+from drm.model import Resources, Task, TaskState
 from drm.observation import TaskReport
+from drm.snapshot import TaskCounts
 
 FINISHED_KEPT = 1000
 

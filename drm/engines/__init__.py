@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from drm.model import Resources, Source, Task
+from drm.model import Resources, Task
 from drm.observation import Observation
+from drm.snapshot import Source
 
 
 class Engine(Protocol):

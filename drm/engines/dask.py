@@ -20,8 +20,9 @@ from drm.engines.dask_plans import Plan, cluster_plan, connect_plan, local_plan
 from drm.engines.dask_roster import RUNNING, Roster
 from drm.engines.dask_tasks import Courier
 from drm.errors import EngineError, InvalidValueError, UnknownIdError
-from drm.model import Resources, Source, Task
+from drm.model import Resources, Task
 from drm.observation import LaunchReport, Observation, TaskReport
+from drm.snapshot import Source
 
 if TYPE_CHECKING:
     from distributed.deploy.spec import SpecCluster

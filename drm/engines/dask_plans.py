@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from drm.engines.dask_launcher import NoLauncher, SpecLauncher
 from drm.engines.dask_link import Opened, Opening, connected
 from drm.errors import EngineError, InvalidValueError
-from drm.model import Resources, Source
+from drm.model import Resources
+from drm.snapshot import Source
 
 if TYPE_CHECKING:
     from distributed.deploy.spec import SpecCluster

@@ -16,8 +16,9 @@ import numpy as np
 
 from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Source, Task, Worker
+from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Task, Worker
 from drm.observation import LaunchReport, Observation, TaskReport
+from drm.snapshot import Source
 
 LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
 LABELS_LIMIT = 64

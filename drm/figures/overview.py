@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from drm.decision import ScalingDecision
 from drm.figures.theme import Figure, axis, layout, palette, time_axis
 from drm.figures.units import LABELS, amount, count, duration, percent, plain, scale_of
 from drm.history.window import SeriesWindow
-from drm.model import RESOURCES, WORKER_STATES, FloatArray, ScalingDecision, Snapshot
+from drm.model import RESOURCES, WORKER_STATES, FloatArray
+from drm.snapshot import Snapshot
 
 ROW_PIXELS = 150
 

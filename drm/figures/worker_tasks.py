@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from drm.figures.units import amount, duration, plain
-from drm.model import RESOURCES, WORKER_STATES, FloatArray, Resources, Snapshot, Task
+from drm.model import RESOURCES, WORKER_STATES, FloatArray, Resources, Task
+from drm.snapshot import Snapshot
 
 SHOWN_TASKS = 20
 

@@ -10,8 +10,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from drm.decision import Action, Blocker, Bounds, Input, Step
 from drm.errors import InvalidValueError
-from drm.model import RESOURCES, Action, Blocker, Bounds, Input, Step
+from drm.model import RESOURCES
 from drm.policies import Policy, Signals
 
 

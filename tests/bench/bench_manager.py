@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import statistics
 
+from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from tests.bench.calibration import record, timed
 
 GIB = 2.0**30

@@ -13,8 +13,9 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from drm.dashboard import create_app
+from drm.decision import Bounds
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from drm.state import DRMState
 from tests.bench.calibration import record
 from tests.browser.conftest import ROOT, launch_browser

@@ -12,10 +12,11 @@ import numpy as np
 import psutil
 import pytest
 
+from drm.decision import Bounds
 from drm.engines.dask import DaskEngine
 from drm.history.window import MISSING
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from drm.policies.pipeline import Pipeline
 from drm.policies.queue import QueuePolicy
 from drm.runner import Runner

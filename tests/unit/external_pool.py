@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources, Snapshot
+from drm.model import Resources
 from drm.policies.pipeline import Pipeline
 from drm.policies.queue import QueuePolicy
+from drm.snapshot import Snapshot
 
 GB = 1e9
 SHAPE = Resources(cpu=4, memory=8 * GB)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from drm.state import DRMState
 
 GIB = 2.0**30

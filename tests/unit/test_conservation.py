@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from drm.decision import Bounds
 from drm.errors import CapacityError, InfeasibleError, InvalidValueError, UnknownIdError
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from tests.unit.external_pool import GB, SHAPE, Elastic
 
 amounts = st.builds(Resources, cpu=st.sampled_from([0.1, 0.3, 1.0, 4.0, 9.0]), memory=st.sampled_from([0.0, 0.7 * GB, 3 * GB]))

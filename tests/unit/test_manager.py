@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from drm.decision import Bounds
 from drm.errors import (
     CapacityError,
     DRMError,
@@ -19,7 +20,7 @@ from drm.errors import (
     UnknownIdError,
 )
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from tests.unit.external_pool import GB, SHAPE, Elastic
 
 ONE_CORE = Resources(cpu=1, memory=1 * GB)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drm.decision import Bounds, ScalingDecision
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.manager import DynamicResourceManager
-from drm.model import Bounds, Resources, ScalingDecision
+from drm.model import Resources
 from drm.policies import Signals, create_policy
 from drm.policies.pipeline import Past, Pipeline
 from drm.policies.queue import QueuePolicy, desired_size

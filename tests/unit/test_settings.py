@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from drm.decision import Bounds
 from drm.errors import InvalidValueError
-from drm.model import Bounds, Resources
+from drm.model import Resources
 from drm.settings import Settings
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from drm.errors import DRMError, InvalidValueError, UnknownIdError
 from drm.manager import DynamicResourceManager
-from drm.model import Resources, Snapshot
+from drm.model import Resources
 from drm.runner import Runner, SteadyClock, seconds_to_next
+from drm.snapshot import Snapshot
 from drm.state import DRMState
 
 ONE_CORE = Resources(cpu=1, memory=1e9)

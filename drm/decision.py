@@ -1,0 +1,97 @@
+"""What one evaluation of the policy was, `maintain` included, with all that it rested on. Sizes count workers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from drm.errors import InvalidValueError
+from drm.model import Resources
+
+Action = Literal["scale_up", "scale_down", "maintain"]
+Outcome = Literal["pending", "done", "partial", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The smallest and largest number of workers that the pool may have."""
+
+    min: int
+    max: int
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.min, int) and isinstance(self.max, int)) or not 0 <= self.min <= self.max or self.max < 1:
+            raise InvalidValueError(f"bounds must be whole numbers with 0 <= min <= max and max >= 1, got {self.min}:{self.max}")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One number that a decision rested on."""
+
+    name: str
+    value: float
+    unit: str
+    threshold: float | None = None
+    margin: float | None = None
+    """value - threshold: how far the number is past (positive) or short of (negative) the threshold."""
+    age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step of the pipeline did to the size."""
+
+    name: str
+    before: int
+    after: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Why the size is not what the step before wanted, and what would change that, given that every other blocker went."""
+
+    code: str
+    detail: str
+    flip_if: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingDecision:
+    """One evaluation of the policy, `maintain` included, with all that it rested on. Sizes count workers."""
+
+    id: int
+    timestamp: float
+    pool: str
+    actor: str
+    policy: str
+    policy_version: int
+    parameters: Mapping[str, float]
+    action: Action
+    code: str
+    reason: str
+    current: int
+    desired: int
+    bounded: int
+    count: int
+    """How many workers were asked for or given up."""
+    utilization: Mapping[str, float]
+    """used / capacity by resource; NaN where unknown."""
+    inputs: tuple[Input, ...]
+    steps: tuple[Step, ...]
+    blockers: tuple[Blocker, ...]
+    cooldown_left_seconds: float
+    worker_ids: tuple[str, ...] = ()
+    worker_type: str | None = None
+    resource_requirements: Resources | None = None
+    """What the queued tasks ask for, summed."""
+    provider: str | None = None
+    granted: int = 0
+    outcome: Outcome = "done"
+    error: str = ""
+    requested_at: float | None = None
+    ready_at: float | None = None
+    first_task_at: float | None = None
+    cost_rate_before: float | None = None
+    cost_rate_after: float | None = None
