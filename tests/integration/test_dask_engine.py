@@ -27,8 +27,9 @@ from drm.observation import LaunchReport, Observation, TaskReport
 
 SHAPE = Resources(cpu=0.5, memory=512 * 2**20)
 DEADLINE_SECONDS = 20.0
-DASK_POOL_THREAD = "Dask-Offload"
-"""A daemon thread that distributed keeps for the whole life of a process that has used it."""
+DASKS_OWN_THREADS = ("Dask-Offload", "AsyncProcess Dask Worker process (from Nanny)")
+"""Daemon threads of distributed that are not ours to end: one it keeps for the whole life of a process, and those by which the nannies of a
+user's LocalCluster watch their processes. A nanny that is closed while it restarts a killed worker never ends the latter."""
 
 
 @dataclass
@@ -97,7 +98,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     threads, processes = set(threading.enumerate()), children()
 
     def left() -> list[Any]:
-        own = [thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith(DASK_POOL_THREAD)]
+        own = [thread for thread in set(threading.enumerate()) - threads if not thread.name.startswith(DASKS_OWN_THREADS)]
         return [*own, *(children() - processes)]
 
     yield
