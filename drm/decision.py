@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -58,6 +59,19 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """What a run of identical `maintain`s came to. Its first evaluation is the decision that carries it."""
+
+    evaluations: int
+    last_at: float
+    last_inputs: tuple[Input, ...]
+    closest_at: float
+    closest_inputs: tuple[Input, ...]
+    """The inputs of the evaluation that came closest to a threshold, by `ScalingDecision.distance`."""
+    closest_distance: float
+
+
+@dataclass(frozen=True, slots=True)
 class ScalingDecision:
     """One evaluation of the policy, `maintain` included, with all that it rested on. Sizes count workers."""
 
@@ -95,3 +109,15 @@ class ScalingDecision:
     first_task_at: float | None = None
     cost_rate_before: float | None = None
     cost_rate_after: float | None = None
+    fold: Fold | None = None
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations stand in this row."""
+        return self.fold.evaluations if self.fold else 1
+
+    @property
+    def distance(self) -> float:
+        """How close it came to acting: the smallest |margin| / |threshold| among its inputs; infinite where none has a threshold."""
+        shares = [abs(one.margin / one.threshold) for one in self.inputs if one.threshold and one.margin is not None]
+        return min(shares, default=math.inf)

@@ -20,6 +20,7 @@ from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, EngineError, InvalidValueError
 from drm.history.rings import Rings
+from drm.ledger import Query
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker
 from drm.observation import Observation
 from drm.policies import Policy, create_policy
@@ -271,10 +272,10 @@ class DynamicResourceManager:
         with self._lock:
             return self._members().fleet.worker(worker_id)
 
-    def decisions(self) -> list[ScalingDecision]:
-        """The kept decisions, oldest first."""
+    def decisions(self, query: Query | None = None) -> list[ScalingDecision]:
+        """The kept decisions that the query means (None: the latest 100), newest first; a run of identical `maintain`s is one of them."""
         with self._lock:
-            return self._scaler.ledger.decisions()
+            return self._scaler.ledger.query(query or Query())
 
     def explain(self, decision_id: int) -> ScalingDecision:
         """A kept decision with its inputs, steps and blockers; UnknownIdError where it is not kept."""

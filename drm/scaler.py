@@ -52,7 +52,7 @@ class Scaler:
 
     def decide(self, now: float, *, ready: bool) -> ScalingDecision:
         """One evaluation, kept in the ledger. A scale-down's workers are draining from here on; a scale-up's are the caller's to launch."""
-        decision = self._describe(self._evaluate(now, ready), self.ledger.next_id(), now)
+        decision = self._describe(self._evaluate(now, ready), self.ledger.next_id, now)
         if decision.action == "scale_down":
             victims = tuple(idle_first(self._pool.fleet)[: decision.count])
             for worker_id in victims:
@@ -63,8 +63,8 @@ class Scaler:
         elif decision.action == "scale_up":
             self._outcomes.launched(str(decision.id), decision.id, decision.count, now)
             self._past = replace(self._past, up_at=now)
-        self.ledger.append(decision)
-        self.last = decision
+        # A row of the ledger may hold many evaluations; what stands now is the latest of them.
+        self.last = replace(decision, id=self.ledger.append(decision).id)
         if decision.action != "maintain":
             self.last_action = decision
         return decision

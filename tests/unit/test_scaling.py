@@ -163,14 +163,19 @@ def test_a_maximum_below_the_pool_drains_the_least_busy() -> None:
 
 
 def test_every_evaluation_is_kept() -> None:
-    """Each tick makes one decision, `maintain` included, with ids that count up."""
+    """Each tick makes one decision; a run of identical `maintain`s is one row that counts them, with its first and its last inputs."""
     pool = Elastic()
     for _ in range(5):
         pool.tick()
-    decisions = pool.manager.decisions()
-    assert [decision.id for decision in decisions] == [1, 2, 3, 4, 5]
-    assert {decision.action for decision in decisions} == {"maintain"}
-    assert all(decision.inputs and decision.steps for decision in decisions)
+    pool.join("a")
+    for _ in range(4):
+        pool.tick()
+    grace, steady = pool.manager.decisions()
+    assert (steady.code, steady.evaluations, grace.code, grace.evaluations) == ("steady", 5, "idle_grace", 4)
+    assert (steady.id, grace.id) == (1, 2) and steady.steps and steady.inputs
+    assert grace.fold is not None and (grace.timestamp, grace.fold.last_at, grace.fold.closest_at) == (6.0, 9.0, 9.0)
+    ages = [next(one.value for one in inputs if one.name == "longest_idle") for inputs in (grace.inputs, grace.fold.last_inputs)]
+    assert ages == [0.0, 3.0]
 
 
 def test_explain_now_is_neither_kept_nor_acted_on() -> None:
