@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from drm.decision import ScalingDecision
 from drm.engines import Engine
-from drm.model import Resources, Task
+from drm.model import Task
 from drm.observation import TaskReport
 from drm.pool import Pool
 from drm.scaler import Scaler
@@ -44,7 +44,7 @@ class Actuator:
     def launch(self, decision: ScalingDecision) -> None:
         """Asks for the workers of a scale-up."""
         self._ask(
-            lambda: self._engine.launch(decision.count, self._engine.worker_shape or Resources(), str(decision.id)),
+            lambda: self._engine.launch(decision.count, self._pool.worker_types[decision.worker_type or ""], str(decision.id)),
             lambda error: self._scaler.launch_failed(decision, error),
             f"{decision.count} workers could not be launched",
         )

@@ -50,12 +50,27 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """The smallest change of one input that, with the others of its set, flips the action. Verified by the evaluation itself."""
+
+    input: str
+    value: float
+    needed: float
+    unit: str
+    continuous: bool
+    """Whether less of the change would be a meaningful value as well."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Blocker:
     """Why the size is not what the step before wanted, and what would change that, given that every other blocker went."""
 
     code: str
     detail: str
     flip_if: str
+    inputs: tuple[str, ...] = ()
+    """Which members of the decision's flips belong to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +110,13 @@ class ScalingDecision:
     inputs: tuple[Input, ...]
     steps: tuple[Step, ...]
     blockers: tuple[Blocker, ...]
+    """Of a decision that leaves the pool as it is: all that stands in the way. Otherwise what made the change smaller than was wanted."""
     cooldown_left_seconds: float
+    flips: tuple[Flip, ...] = ()
+    """Applied together they change the action."""
     worker_ids: tuple[str, ...] = ()
+    selection: str = ""
+    """Why just these workers go."""
     worker_type: str | None = None
     resource_requirements: Resources | None = None
     """What the queued tasks ask for, summed."""

@@ -134,8 +134,8 @@ class Demo:
 
     def _worker(self) -> Resources | None:
         """What a task is measured against: a launched worker, or the smallest running one."""
-        if self._manager.engine.worker_shape is not None:
-            return self._manager.engine.worker_shape
+        if self._manager.engine.worker_types:
+            return self._manager.engine.worker_types[0].shape
         snapshot = self._manager.snapshot
         running = snapshot.capacity[snapshot.states == STATE_CODE["running"]]
         return Resources.of(running.min(axis=0)) if len(running) else None

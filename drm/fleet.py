@@ -27,6 +27,7 @@ _COLUMNS: Mapping[str, tuple[tuple[int, ...], str, float]] = {
     "started_at": ((), "f8", np.nan),
     "last_seen": ((), "f8", np.nan),
     "idle_since": ((), "f8", np.nan),
+    "price": ((), "f8", np.nan),
 }
 """Column -> shape of one row, dtype, and the value that a new row starts with."""
 
@@ -57,6 +58,8 @@ class Fleet:
     """(n,) when it was last heard of"""
     idle_since: FloatArray
     """(n,) since when it has had nothing to do; NaN while it has"""
+    price: FloatArray
+    """(n,) what it costs per hour; NaN where that is not known"""
 
     def __init__(self) -> None:
         self._store = {name: np.full((INITIAL_ROWS, *shape), start, dtype) for name, (shape, dtype, start) in _COLUMNS.items()}

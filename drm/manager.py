@@ -10,7 +10,8 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,13 +22,13 @@ from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, EngineError, InvalidValueError
 from drm.history.rings import Rings
 from drm.ledger import Query
-from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker
+from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
-from drm.policies import Policy, create_policy
+from drm.policies import Policy, parse_policy
 from drm.policies.pipeline import Pipeline
 from drm.pool import Pool
 from drm.readings import default_bounds, fleet_series, fractions_of_capacity, take_snapshot
-from drm.scaler import Scaler
+from drm.scaler import Limits, Scaler
 from drm.snapshot import Snapshot
 from drm.tasks import TaskHandle
 
@@ -37,9 +38,11 @@ QUEUE_LIMIT = 100_000
 class DynamicResourceManager:
     """Places tasks on workers, decides when the pool grows and shrinks, and keeps every decision.
 
-    `engine`: what runs the workers (None: an external pool that reports itself). `policy`: a policy or its name (None: `queue`). `bounds`:
-    how many workers the pool may have (None: as many as the engine's machine holds, or any number for an external pool). `now`: when it is
-    made, in epoch seconds (None: the clock's time); it dates what happens before the first tick.
+    `engine`: what runs the workers (None: an external pool that reports itself). `policy`: a policy or its text, as in
+    `queue,target_seconds=60` (None: `queue`). `bounds`: how many workers the pool may have (None: as many as the engine's machine holds, or
+    any number for an external pool). `worker_types`: what the engine can launch, with prices (None: as the engine says). `budget`: the most
+    that the pool may cost per hour, in the prices' currency (None: no limit). `now`: when it is made, in epoch seconds (None: the clock's
+    time); it dates what happens before the first tick.
     `advance(now)` makes one tick; a `Runner` calls it in the background. `close()`, or leaving `with`, ends what the engine started.
     """
 
@@ -50,6 +53,8 @@ class DynamicResourceManager:
         bounds: Bounds | None = None,
         *,
         pipeline: Pipeline | None = None,
+        worker_types: Sequence[WorkerType] | None = None,
+        budget: float | None = None,
         interval_seconds: float = 1.0,
         queue_limit: int = QUEUE_LIMIT,
         now: float | None = None,
@@ -61,12 +66,12 @@ class DynamicResourceManager:
         """The one DRMState over this manager; it puts itself here."""
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
-        self._pool = Pool(self.engine.worker_shape, queue_limit)
+        self._pool = Pool(self.engine.worker_types if worker_types is None else worker_types, queue_limit)
         self._scaler = Scaler(
             self._pool,
-            create_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy,
+            parse_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy,
             pipeline or Pipeline(),
-            bounds or default_bounds(self.engine),
+            Limits(bounds or default_bounds(self.engine), budget),
             self.engine.no_launcher_reason,
         )
         self._actuator = Actuator(self.engine, self._pool, self._scaler, self._lock)
@@ -128,13 +133,13 @@ class DynamicResourceManager:
         return take_snapshot(
             self._pool,
             self.engine,
-            scaler.bounds,
+            scaler.limits.bounds,
             scaler.last,
             scaler.last_action,
             version=self._version,
             now=self._now if self._version else math.nan,
             ready=self._ready,
-            unanswered=scaler.unanswered,
+            unanswered=sum(scaler.unanswered.values()),
         )
 
     # What programs ask for
@@ -152,13 +157,13 @@ class DynamicResourceManager:
     @property
     def bounds(self) -> Bounds:
         """How many workers the pool may have."""
-        return self._scaler.bounds
+        return self._scaler.limits.bounds
 
     def set_bounds(self, min: int, max: int) -> None:
         """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large."""
         bounds = Bounds(min, max)
         with self._lock:
-            self._scaler.bounds = bounds
+            self._scaler.limits = replace(self._scaler.limits, bounds=bounds)
 
     def register_worker(self, worker_id: str, *, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker of an external pool joins, with what it has. DuplicateIdError where a live one has this id."""

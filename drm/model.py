@@ -93,6 +93,39 @@ class Resources:
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a worker costs per hour, with where that was read and on which day (ISO, as in 2026-11-24)."""
+
+    hourly: float
+    currency: str
+    source: str
+    date: str
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.hourly) or self.hourly < 0:
+            raise InvalidValueError(f"a price must be finite and not negative, got {self.hourly!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerType:
+    """A kind of worker that can be launched."""
+
+    name: str
+    shape: Resources
+    """What one has."""
+    hourly_price: Price | None = None
+    """None: unknown, which is not 0."""
+    market: Literal["on_demand", "spot"] = "on_demand"
+    provider: str | None = None
+    region: str | None = None
+
+    @property
+    def hourly(self) -> float:
+        """The hourly price; NaN where it is not known."""
+        return math.nan if self.hourly_price is None else self.hourly_price.hourly
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """One worker at one moment; a copy of its row in the fleet."""
 

@@ -38,6 +38,16 @@ class LaunchReport:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A task of an engine's own workload."""
+
+    name: str
+    resources: Resources
+    submitted_at: float
+    call: Any = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Observation:
     """Everything that an engine saw: *all* n workers that it knows now, as columns, and what happened since the last one.
@@ -65,3 +75,7 @@ class Observation:
     launches: tuple[LaunchReport, ...] = ()
     foreign_tasks: int = 0
     """Tasks of other users that run on these workers."""
+    heard_at: FloatArray | None = None
+    """(n,): when each worker was last heard of; None: just now, but for lost ones."""
+    arrivals: tuple[Arrival, ...] = ()
+    """Tasks that the engine's own workload submits, in this order."""

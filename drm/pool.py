@@ -6,18 +6,19 @@ No engine, no policy, no lock in here: the manager calls it under its own lock, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from drm.errors import CapacityError, InfeasibleError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, UNITS, FloatArray, Reservation, Resources, Task, WorkerState
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, UNITS, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
 from drm.observation import Observation, TaskReport
 from drm.placement import blocking_resource, fits, place
 from drm.reservations import Reservations
+from drm.task_times import TaskTimes
 from drm.tasks import TaskTable
 
 RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("running", "cordoned", "draining", "lost"))
@@ -29,14 +30,27 @@ LOST_KEPT_SECONDS = 600.0
 """How long a worker that went without being asked to stays in view."""
 
 
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    """Queued tasks that no worker of the pool could ever hold."""
+
+    tasks: int
+    reason: str
+    """Which resource blocks the first of them, and what the largest worker has of it."""
+    enough: str
+    """What would do."""
+
+
 class Pool:
     """Invariants: every reservation is on a worker of the fleet that is not lost; every running task has one reservation."""
 
-    def __init__(self, worker_shape: Resources | None, queue_limit: int) -> None:
+    def __init__(self, worker_types: Sequence[WorkerType], queue_limit: int) -> None:
         self.fleet = Fleet()
         self.reservations = Reservations(self.fleet)
         self.tasks = TaskTable(queue_limit)
-        self.worker_shape = worker_shape
+        self.times = TaskTimes()
+        self.worker_types = {one.name: one for one in worker_types}
+        """What can be launched, by name."""
         self.foreign_tasks = 0
         self._cancelling: set[str] = set()
         self._lost_at: dict[str, float] = {}
@@ -66,7 +80,7 @@ class Pool:
             seen.occupied,
             seen.slots,
         )
-        fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now)
+        fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now) if seen.heard_at is None else seen.heard_at
         fleet.started_at[rows] = np.where((seen.states == RUNNING) & np.isnan(fleet.started_at[rows]), now, fleet.started_at[rows])
         fleet.labels.update(seen.labels)
         self.foreign_tasks = seen.foreign_tasks
@@ -88,6 +102,8 @@ class Pool:
         for (request, _), rows in zip(lines, place(fleet.free(), fleet.open_slots(), fleet.capacity, requests, counts), strict=True):
             if len(rows):
                 tasks = [self.tasks.start(request, fleet.ids[row], now) for row in rows]
+                for task in tasks:
+                    self.times.placed(task)
                 self.reservations.book_tasks(rows, request, [task.id for task in tasks], now)
                 started += tasks
         return started
@@ -98,6 +114,10 @@ class Pool:
         if not lines:
             return np.empty((0, 4)), np.empty(0, dtype=np.int64)
         return np.array([request.vector() for request, _ in lines]), np.array([count for _, count in lines], dtype=np.int64)
+
+    def expected_seconds(self) -> FloatArray:
+        """(s,): the expected run time of a task of each line of `waiting`; NaN where none of its kind has run."""
+        return np.array([self.times.expected_seconds(request) for request, _ in self.tasks.lines() if self.is_feasible(request)])
 
     def reserve(self, request: Resources, now: float, ttl_seconds: float | None) -> Reservation:
         """A claim on the best fitting worker; InfeasibleError where none could ever hold it, CapacityError where none can now."""
@@ -114,6 +134,18 @@ class Pool:
         if reservation_id in self.tasks.running:
             raise InvalidValueError(f"reservation {reservation_id!r} belongs to a running task and ends with it: cancel the task instead")
         self.reservations.release(reservation_id)
+
+    def worker_type(self, worker_id: str) -> WorkerType | None:
+        """Of which type a worker is: the one that its label `worker_type` names, or the only one there is, if it has just that shape."""
+        name = self.fleet.labels.get(worker_id, {}).get("worker_type")
+        if name is None and len(self.worker_types) == 1:
+            (only,) = self.worker_types.values()
+            return only if np.array_equal(self.fleet.capacity[self.fleet.row(worker_id)], only.shape.vector()) else None
+        return self.worker_types.get(name or "")
+
+    def listed_lost(self) -> int:
+        """Workers that the engine still lists and does not hear of; not those that are known to have gone."""
+        return int((self.fleet.states == LOST).sum()) - len(self._lost_at)
 
     def drained(self) -> list[str]:
         """The draining workers on which nothing is left, of ours or of others."""
@@ -178,10 +210,15 @@ class Pool:
             known = self._feasible[request] = bool(len(largest) == 0 or fits(largest, request.vector()).any())
         return known
 
-    def infeasible(self) -> tuple[int, str]:
-        """How many queued tasks could run nowhere, and why the first of them could not."""
+    def infeasible(self) -> Infeasible | None:
+        """The queued tasks that could run nowhere; None where all could run."""
         lines = [(request, count) for request, count in self.tasks.lines() if not self.is_feasible(request)]
-        return sum(count for _, count in lines), self._infeasible_reason(lines[0][0]) if lines else ""
+        if not lines:
+            return None
+        request = lines[0][0]
+        resource = RESOURCES[blocking_resource(self._largest, request.vector())]
+        enough = f"a worker type with {_amount(resource, getattr(request, resource))} of {resource}"
+        return Infeasible(sum(count for _, count in lines), self._infeasible_reason(request), enough)
 
     def _match_members(self, seen: Observation, now: float) -> None:
         fleet = self.fleet
@@ -202,6 +239,8 @@ class Pool:
         if new:
             ids = [seen.worker_ids[index] for index in new]
             fleet.add(ids, seen.capacity[new], seen.slots[new], seen.states[new], seen.labels)
+            rows = fleet.rows(ids)
+            fleet.price[rows] = [one.hourly if (one := self.worker_type(worker_id)) else math.nan for worker_id in ids]
         self._seen_ids, self._matched_ids = seen.worker_ids, fleet.ids
         self._seen_rows = fleet.rows(seen.worker_ids)
 
@@ -215,7 +254,7 @@ class Pool:
             self._cancelling.discard(task.id)
             self.tasks.end(TaskReport(task.id, "cancelled", reason="cancelled while it ran", finished_at=report.finished_at), now)
         elif report.outcome != "lost":
-            self.tasks.end(report, now)
+            self.times.ended(self.tasks.end(report, now))
         elif task.attempt <= MAX_REQUEUES:
             self.tasks.requeue(task.id, report.reason)
         else:
@@ -224,8 +263,8 @@ class Pool:
     def _weigh_feasibility(self) -> None:
         """Finds the distinct capacities that a task could hope for; what was known of requests holds as long as these stay the same."""
         rows = self.fleet.capacity[~np.isin(self.fleet.states, (LOST, DRAINING))]
-        if self.worker_shape is not None:
-            rows = np.vstack([rows, self.worker_shape.vector()])
+        if self.worker_types:
+            rows = np.vstack([rows, *(one.shape.vector() for one in self.worker_types.values())])
         if not np.array_equal(rows, self._hoped_for):
             self._hoped_for = rows
             self._largest = np.unique(rows, axis=0)

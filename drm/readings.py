@@ -1,9 +1,11 @@
-"""What is read off the pool, changing nothing: the policy's signals, the victims of a scale-down, the Snapshot, and the recorded series."""
+"""What is read off the pool, changing nothing: demand, an evaluation's conditions, the victims of a scale-down, Snapshot and series."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -12,15 +14,18 @@ import numpy.typing as npt
 from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.fleet import RUNNING, Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray
-from drm.placement import fits, rows_filled
-from drm.policies import Signals
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, WorkerType
+from drm.offers import best_offer
+from drm.placement import fits, place, rows_filled
+from drm.policies import Policy
+from drm.policies.conditions import Conditions
 from drm.pool import Pool
 from drm.snapshot import Snapshot
 
 Number = TypeVar("Number", bound=np.generic)
 
 MOST_WORKERS = 10_000
+GONE_CODES = (STATE_CODE["lost"], STATE_CODE["terminated"])
 ARRIVING_CODES = (STATE_CODE["pending"], STATE_CODE["booting"])
 UNLIMITED_SLOTS = 1_000_000
 
@@ -29,42 +34,110 @@ def default_bounds(engine: Engine) -> Bounds:
     """As many workers as the engine's machine holds; 1 to 4 where that is unknown; any number where it has no launcher."""
     if engine.no_launcher_reason is not None:
         return Bounds(0, MOST_WORKERS)
-    shape, machine = engine.worker_shape, engine.machine
-    if shape is None or machine is None:
+    machine = engine.machine
+    if not engine.worker_types or machine is None:
         return Bounds(1, 4)
-    asked = shape.vector() > 0
-    most = (machine.vector()[asked] / shape.vector()[asked]).min(initial=1.0)
+    shape = engine.worker_types[0].shape.vector()
+    asked = shape > 0
+    most = (machine.vector()[asked] / shape[asked]).min(initial=1.0)
     return Bounds(1, max(1, math.floor(most + 1e-9)))
 
 
-def read_signals(pool: Pool, now: float, *, ready: bool, unanswered: int, most_workers: int) -> Signals:
-    """What the policy sees. `unanswered`: workers that were asked for and are in no column yet."""
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What waits, and what it would take. Workers are counted whole."""
+
+    requests: FloatArray
+    counts: npt.NDArray[np.int64]
+    """requests (s, 4), counts (s,): the lines that the pool could hold."""
+    covered: int
+    """Arriving workers that the waiting tasks fill."""
+    needed: int
+    """Empty workers beyond those that hold all of them at once."""
+    able: int
+    """Busy workers that are large enough for every kind of waiting task."""
+    task_seconds: float
+    """Expected run time of a waiting task; NaN where none is known."""
+    worker_type: WorkerType | None
+    """Which type a scale-up takes."""
+
+
+def read_demand(pool: Pool, unanswered: Mapping[str, int], most_workers: int) -> Demand:
+    """Fills the arriving workers with what waits, and finds the type that holds the rest at the lowest price per task."""
     fleet = pool.fleet
-    arriving = int(np.isin(fleet.states, ARRIVING_CODES).sum()) + unanswered
-    placeable = int((np.isin(fleet.states, ACTIVE_CODES) & (fleet.states != STATE_CODE["draining"])).sum())
-    idle_since = fleet.idle_since[(fleet.states == RUNNING) & ~np.isnan(fleet.idle_since)]
     requests, counts = pool.waiting()
-    return Signals(
-        now=now,
-        ready=ready,
-        current=placeable + arriving,
-        arriving=arriving,
-        busy=placeable - len(idle_since),
-        needed=_workers_needed(pool, requests, counts, most_workers),
-        idle_seconds=np.sort(now - idle_since)[::-1],
-        queued=int(counts.sum()),
-        running=len(pool.tasks.running),
-        queued_demand=counts @ requests,
-        utilization=np.array(list(pool.utilization().values())),
+    types = tuple(pool.worker_types.values())
+    slots = int(fleet.slots.max(initial=0)) or UNLIMITED_SLOTS
+    if not len(counts):
+        return Demand(requests, counts, 0, 0, 0, math.nan, types[0] if types else None)
+    rows = np.flatnonzero(np.isin(fleet.states, ARRIVING_CODES))
+    coming = [fleet.capacity[rows], *(np.tile(pool.worker_types[name].shape.vector(), (count, 1)) for name, count in unanswered.items())]
+    capacity = np.vstack(coming)
+    placed = place(capacity, np.full(len(capacity), slots), capacity, requests, counts)
+    covered = len(np.unique(np.concatenate(placed)))
+    left = counts - np.array([len(taken) for taken in placed], dtype=np.int64)
+    offer = best_offer(types, slots, requests, left, most_workers)
+    needed = offer.workers if offer else 0
+    if not types:
+        needed = _like_those_here(fleet, slots, requests, left, most_workers)
+    busy = (fleet.states == RUNNING) & np.isnan(fleet.idle_since)
+    able = int(fits(fleet.capacity[busy], requests[left > 0].max(axis=0)).sum()) if left.any() else 0
+    seconds = pool.expected_seconds()
+    known = ~np.isnan(seconds)
+    task_seconds = float(np.average(seconds[known], weights=counts[known])) if known.any() else math.nan
+    return Demand(requests, counts, covered, needed, able, task_seconds, offer.worker_type if offer else types[0] if types else None)
+
+
+def read_conditions(
+    pool: Pool, demand: Demand, now: float, *, ready: bool, unanswered: Mapping[str, int], policy: Policy, stale_after: float
+) -> Conditions:
+    """The conditions of an evaluation as far as they are of the pool."""
+    fleet = pool.fleet
+    active = np.isin(fleet.states, ACTIVE_CODES)
+    arriving = int(np.isin(fleet.states, ARRIVING_CODES).sum()) + sum(unanswered.values())
+    placeable = int((active & (fleet.states != STATE_CODE["draining"])).sum())
+    idle_since = fleet.idle_since[(fleet.states == RUNNING) & ~np.isnan(fleet.idle_since)]
+    ages = now - fleet.last_seen[active]
+    utilization = np.array(list(pool.utilization().values()))
+    lost = pool.listed_lost()
+    return Conditions(
+        ready=float(ready),
+        data_age_seconds=max(0.0, float(ages.min(initial=math.inf))) if len(ages) else 0.0,
+        current_workers=placeable + arriving,
+        arriving_workers=arriving,
+        busy_workers=placeable - len(idle_since),
+        idle_workers=len(idle_since),
+        longest_idle_seconds=float((now - idle_since).max(initial=0.0)),
+        ripe_workers=int((now - idle_since >= policy.grace_seconds).sum()),
+        queued_tasks=int(demand.counts.sum()),
+        running_tasks=len(pool.tasks.running),
+        covered_workers=demand.covered,
+        needed_workers=demand.needed,
+        able_workers=demand.able,
+        task_seconds=demand.task_seconds,
+        utilization=math.nan if np.isnan(utilization).all() else float(np.nanmax(utilization)),
+        ordered_workers=policy.parameters.get("workers", 0.0),
+        cost_rate=cost_rate(pool) + sum(pool.worker_types[name].hourly * count for name, count in unanswered.items()),
+        worker_price=demand.worker_type.hourly if demand.worker_type else math.nan,
+        known_workers=len(ages) + lost,
+        silent_workers=int((ages > stale_after).sum()) + lost,
     )
 
 
-def idle_first(fleet: Fleet) -> list[str]:
-    """The ids of running workers in the order in which they may go: the longest idle ones, then those with the fewest reservations."""
+def cost_rate(pool: Pool) -> float:
+    """What the workers that are here cost per hour, those on their way included; NaN where the price of one is not known."""
+    present = ~np.isin(pool.fleet.states, GONE_CODES)
+    return float(pool.fleet.price[present].sum()) if present.any() else 0.0 if _priced(pool) else math.nan
+
+
+def choose_victims(fleet: Fleet, count: int, now: float) -> tuple[tuple[str, ...], str]:
+    """Which workers a scale-down takes, and why these: those on which least runs, of them the dearest, of them the longest idle."""
     rows = np.flatnonzero(fleet.states == RUNNING)
-    idle_since = np.nan_to_num(fleet.idle_since[rows], nan=np.inf)
-    order = np.lexsort((fleet.reserved[rows], idle_since))
-    return [fleet.ids[row] for row in rows[order]]
+    busy = np.isnan(fleet.idle_since[rows])
+    price = np.nan_to_num(fleet.price[rows], nan=-1.0)
+    order = np.lexsort((np.nan_to_num(fleet.idle_since[rows], nan=np.inf), -price, fleet.reserved[rows], busy))[:count]
+    taken = rows[order]
+    return tuple(fleet.ids[row] for row in taken), _why_these(fleet, taken, len(rows), now)
 
 
 def take_snapshot(
@@ -81,7 +154,7 @@ def take_snapshot(
 ) -> Snapshot:
     """A frozen copy of the pool."""
     fleet = pool.fleet
-    infeasible, infeasible_reason = pool.infeasible()
+    infeasible = pool.infeasible()
     requests, counts = pool.waiting()
     active = np.isin(fleet.states, ACTIVE_CODES)
     present = active | np.isin(fleet.states, ARRIVING_CODES)
@@ -98,7 +171,7 @@ def take_snapshot(
         allocated=_frozen(fleet.allocated),
         used=_frozen(fleet.used),
         started_at=_frozen(fleet.started_at),
-        tasks=pool.tasks.counts(infeasible, pool.foreign_tasks),
+        tasks=pool.tasks.counts(infeasible.tasks if infeasible else 0, pool.foreign_tasks),
         demand=_frozen(fleet.allocated[active].sum(axis=0) + counts @ requests),
         current=current,
         desired=last_decision.desired if last_decision else current,
@@ -106,7 +179,9 @@ def take_snapshot(
         oversubscribed=machine is not None and bool((fleet.capacity[present].sum(axis=0) > machine.vector() * (1 + 1e-9)).any()),
         running_tasks=tuple(pool.tasks.running.values()),
         finished_tasks=tuple(pool.tasks.finished),
-        infeasible_reason=infeasible_reason,
+        infeasible_reason=infeasible.reason if infeasible else "",
+        cost_rate=cost_rate(pool),
+        waits=pool.times.take(),
         last_decision=last_decision,
         last_action=last_action,
     )
@@ -131,8 +206,12 @@ def fleet_series(snapshot: Snapshot) -> dict[str, float]:
         "workers_draining": snapshot.count("draining"),
         "workers_lost": snapshot.count("lost"),
         "desired": snapshot.desired,
+        "min_workers": snapshot.bounds.min,
+        "max_workers": snapshot.bounds.max,
+        "cost_rate": snapshot.cost_rate,
         "tasks_queued": snapshot.tasks.queued,
         "tasks_running": snapshot.tasks.running,
+        **snapshot.waits,
     }
 
 
@@ -144,25 +223,36 @@ def fractions_of_capacity(snapshot: Snapshot) -> tuple[FloatArray, FloatArray]:
     return used, np.divide(snapshot.allocated, snapshot.capacity, out=blank, where=known)
 
 
-def _workers_needed(pool: Pool, requests: FloatArray, counts: npt.NDArray[np.int64], most_workers: int) -> int:
-    """Empty workers that hold all waiting tasks. Tasks that only a larger worker than the launched ones could hold wait for that one."""
-    shape, slots = _launched_shape(pool)
-    if shape is None:
+def _why_these(fleet: Fleet, taken: npt.NDArray[np.intp], running: int, now: float) -> str:
+    if not len(taken):
+        return ""
+    idle = now - fleet.idle_since[taken]
+    idle = idle[~np.isnan(idle)]
+    tasks = int(fleet.reserved[taken].sum())
+    busy = len(taken) - len(idle)
+    parts = [
+        f"{len(taken)} of {running} running workers, those on which least runs first, then the dearest, then the longest idle",
+        f"idle for {idle.min():.0f} to {idle.max():.0f} s" if len(idle) > 1 else f"idle for {idle[0]:.0f} s" if len(idle) else "",
+        f"{busy} of them still work on {tasks} tasks, which finish first" if busy else "no task is disturbed",
+    ]
+    prices = fleet.price[taken]
+    if not np.isnan(prices).any():
+        parts.append(f"they cost {prices.sum():.4g} an hour")
+    return "; ".join(part for part in parts if part)
+
+
+def _priced(pool: Pool) -> bool:
+    return bool(pool.worker_types) and all(one.hourly_price is not None for one in pool.worker_types.values())
+
+
+def _like_those_here(fleet: Fleet, slots: int, requests: FloatArray, counts: npt.NDArray[np.int64], most_workers: int) -> int:
+    """Workers that the waiting tasks would fill, were they all as the most common one here, where nobody says what could be launched."""
+    if not len(fleet):
         return min(1, int(counts.sum()))
+    common, _ = Counter(map(tuple, fleet.capacity.tolist())).most_common(1)[0]
+    shape = np.array(common)
     holds = fits(shape, requests)
     return rows_filled(shape, slots, requests[holds], counts[holds], most_workers)
-
-
-def _launched_shape(pool: Pool) -> tuple[FloatArray | None, int]:
-    """What a new worker has, and how many tasks it takes; as the most common one here, where the engine does not say."""
-    fleet = pool.fleet
-    slots = int(fleet.slots.max(initial=0)) or UNLIMITED_SLOTS
-    if pool.worker_shape is not None:
-        return pool.worker_shape.vector(), slots
-    if not len(fleet):
-        return None, slots
-    common, _ = Counter(map(tuple, fleet.capacity.tolist())).most_common(1)[0]
-    return np.array(common), slots
 
 
 def _frozen(column: npt.NDArray[Number]) -> npt.NDArray[Number]:

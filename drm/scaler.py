@@ -5,45 +5,77 @@ No engine and no lock in here: the manager calls it under its own lock, and does
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
-from drm.decision import Bounds, ScalingDecision
+from drm.decision import Blocker, Bounds, Flip, ScalingDecision, Step
+from drm.errors import InvalidValueError
+from drm.forecast import DemandHistory
 from drm.ledger import Ledger
 from drm.model import Resources
 from drm.observation import LaunchReport
 from drm.outcomes import Outcomes
+from drm.past import Past
 from drm.policies import Policy
-from drm.policies.pipeline import Evaluation, Past, Pipeline
+from drm.policies.conditions import Conditions
+from drm.policies.flips import find_flips
+from drm.policies.pipeline import Evaluation, Pipeline, evaluate, thresholds
+from drm.policies.predictive import PredictivePolicy
 from drm.pool import Pool
-from drm.readings import idle_first, read_signals
+from drm.readings import Demand, choose_victims, read_conditions, read_demand
+
+logger = logging.getLogger(__name__)
+
+MEASURED = ("utilization", "longest_idle_seconds", "idle_workers", "busy_workers")
+"""Conditions that are as old as the newest data of the pool."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the owner of the pool allows."""
+
+    bounds: Bounds
+    budget: float | None = None
+    """The most that the pool may cost per hour, in the currency of the prices; None: no limit."""
+
+    def __post_init__(self) -> None:
+        if self.budget is not None and not (math.isfinite(self.budget) and self.budget > 0):
+            raise InvalidValueError(f"budget must be more than 0 an hour and finite, got {self.budget!r}: leave it out for no limit")
+
+
+@dataclass
 class Scaler:
-    """Policy, pipeline and bounds, the ledger of what they came to, and the launches and retirements under way."""
+    """Policy, pipeline and limits, the ledger of what they came to, and the launches and retirements under way."""
 
-    def __init__(self, pool: Pool, policy: Policy, pipeline: Pipeline, bounds: Bounds, no_launcher_reason: str | None) -> None:
-        self.policy = policy
-        self.pipeline = pipeline
-        self.bounds = bounds
-        self.ledger = Ledger()
-        self.last: ScalingDecision | None = None
-        self.last_action: ScalingDecision | None = None
-        """The last decision that was not to leave the pool as it is."""
-        self._pool = pool
-        self._no_launcher_reason = no_launcher_reason
+    pool: Pool
+    policy: Policy
+    pipeline: Pipeline
+    limits: Limits
+    no_launcher_reason: str | None
+    ledger: Ledger = field(default_factory=Ledger)
+    last: ScalingDecision | None = None
+    last_action: ScalingDecision | None = None
+    """The last decision that was not to leave the pool as it is."""
+
+    def __post_init__(self) -> None:
         self._outcomes = Outcomes(self.ledger)
         self._past = Past()
+        self._demand_history = DemandHistory()
 
     @property
-    def unanswered(self) -> int:
-        """Workers that were asked for and that no engine has named yet."""
+    def unanswered(self) -> Mapping[str, int]:
+        """Workers that were asked for and that no engine has named yet, by worker type."""
         return self._outcomes.unanswered
 
     def account(self, launches: Sequence[LaunchReport], now: float) -> None:
         """Writes what became of earlier decisions into them."""
         self._outcomes.report(launches)
-        self._outcomes.advance(self._pool.fleet, now)
+        for failed, error in self._outcomes.advance(self.pool.fleet, now):
+            self._past.launch_settled(now, failed=failed, error=error)
         self.last_action = self.last_action and self.ledger.find(self.last_action.id)
 
     def launch_failed(self, decision: ScalingDecision, error: Exception) -> None:
@@ -52,55 +84,151 @@ class Scaler:
 
     def decide(self, now: float, *, ready: bool) -> ScalingDecision:
         """One evaluation, kept in the ledger. A scale-down's workers are draining from here on; a scale-up's are the caller's to launch."""
-        decision = self._describe(self._evaluate(now, ready), self.ledger.next_id, now)
+        demand = self._read_demand()
+        if ready:
+            self._demand_history.append(now, self._wanted(demand))
+        decision = self._decision(self.ledger.next_id, now, ready, demand)
         if decision.action == "scale_down":
-            victims = tuple(idle_first(self._pool.fleet)[: decision.count])
+            victims, why = choose_victims(self.pool.fleet, decision.count, now)
             for worker_id in victims:
-                self._pool.fleet.set_state(worker_id, "draining")
-            decision = replace(decision, worker_ids=victims, granted=len(victims))
+                self.pool.fleet.set_state(worker_id, "draining")
+            decision = replace(decision, worker_ids=victims, granted=len(victims), selection=why, **self._parting(victims, decision))
             self._outcomes.retired(decision.id, victims)
-            self._past = replace(self._past, down_at=now)
         elif decision.action == "scale_up":
-            self._outcomes.launched(str(decision.id), decision.id, decision.count, now)
-            self._past = replace(self._past, up_at=now)
+            self._outcomes.launched(str(decision.id), decision.id, decision.worker_type or "", decision.count, now)
+        self._past.decided(now, decision.action, decision.desired, self.policy)
         # A row of the ledger may hold many evaluations; what stands now is the latest of them.
         self.last = replace(decision, id=self.ledger.append(decision).id)
         if decision.action != "maintain":
-            self.last_action = decision
+            self.last_action = self.last
         return decision
 
     def explain_now(self, now: float, *, ready: bool) -> ScalingDecision:
         """The same evaluation, neither kept nor acted upon; its id is 0."""
-        return self._describe(self._evaluate(now, ready), 0, now)
+        return self._decision(0, now, ready, self._read_demand())
 
-    def _evaluate(self, now: float, ready: bool) -> Evaluation:
-        signals = read_signals(self._pool, now, ready=ready, unanswered=self.unanswered, most_workers=self.bounds.max)
-        return self.pipeline.evaluate(self.policy, signals, self._past, self.bounds, self._no_launcher_reason)
+    def _read_demand(self) -> Demand:
+        return read_demand(self.pool, self.unanswered, self.limits.bounds.max)
 
-    def _describe(self, evaluation: Evaluation, decision_id: int, now: float) -> ScalingDecision:
-        requests, counts = self._pool.waiting()
-        asked = evaluation.action != "maintain"
+    def _conditions(self, now: float, ready: bool, demand: Demand) -> Conditions:
+        stale_after = self.pipeline.stale_after_seconds
+        seen = read_conditions(self.pool, demand, now, ready=ready, unanswered=self.unanswered, policy=self.policy, stale_after=stale_after)
+        forecast = math.nan
+        if isinstance(self.policy, PredictivePolicy):
+            forecast = self._demand_history.forecast(now, self.policy.lead_seconds)
+        return replace(
+            seen,
+            forecast_workers=forecast,
+            min_workers=float(self.limits.bounds.min),
+            max_workers=float(self.limits.bounds.max),
+            budget=math.inf if self.limits.budget is None else self.limits.budget,
+            launcher=float(self.no_launcher_reason is None),
+            **self._past.conditions(now, int(seen.current_workers), self.policy, self.pipeline),
+        )
+
+    def _wanted(self, demand: Demand) -> float:
+        """Workers that would be busy, were there enough."""
+        fleet = self.pool.fleet
+        busy = (fleet.reserved > 0) | (fleet.occupied > 0).any(axis=1)
+        return float(busy.sum()) + demand.covered + demand.needed
+
+    def _decision(self, decision_id: int, now: float, ready: bool, demand: Demand) -> ScalingDecision:
+        seen = self._conditions(now, ready, demand)
+        notes = self._notes(now, seen)
+        flips: tuple[Flip, ...] = ()
+        try:
+            found = evaluate(self.policy, self.pipeline, seen, notes)
+            limits = thresholds(self.policy, self.pipeline, seen)
+            if found.action == "maintain":
+                flips, blockers = find_flips(self.policy, self.pipeline, seen, notes)
+            else:
+                (flips, _), blockers = find_flips(self.policy, self.pipeline, seen, notes), found.limits
+        except Exception as error:
+            # A policy is a plug-in: whatever it raises, the pool stays as it is, and the decision says so.
+            if self.last is None or self.last.code != "policy_error":
+                logger.exception("policy %s failed; the pool stays as it is", self.policy.name)
+            found, limits, blockers = _policy_error(error, seen), {}, ()
+        return self._describe(found, seen, limits, flips, (*blockers, *self._infeasible()), demand, decision_id, now)
+
+    def _notes(self, now: float, seen: Conditions) -> Mapping[str, str]:
+        """What numbers cannot say of a limit."""
+        notes = {}
+        if self.no_launcher_reason:
+            notes["no_launcher"] = f", but {self.no_launcher_reason}"
+        if seen.backoff_left_seconds:
+            at = datetime.fromtimestamp(self._past.next_try_at(self.pipeline), UTC)
+            notes["backoff"] = f", at {at:%H:%M:%S} UTC. The last one said: {self._past.launch_error or 'nothing'}"
+        return notes
+
+    def _infeasible(self) -> tuple[Blocker, ...]:
+        """Tasks that no scaling helps are a reason as well why the pool does not grow for them."""
+        found = self.pool.infeasible()
+        return () if found is None else (Blocker("infeasible", found.reason, found.enough),)
+
+    def _describe(
+        self,
+        found: Evaluation,
+        seen: Conditions,
+        limits: Mapping[str, float],
+        flips: tuple[Flip, ...],
+        blockers: tuple[Blocker, ...],
+        demand: Demand,
+        decision_id: int,
+        now: float,
+    ) -> ScalingDecision:
+        change = found.target - found.current
+        grows = change > 0 and demand.worker_type is not None
         return ScalingDecision(
             id=decision_id,
             timestamp=now,
             pool="default",
-            actor="repair" if evaluation.code in ("below_min", "above_max") else "policy",
+            actor="repair" if found.is_repair else "policy",
             policy=self.policy.name,
             policy_version=self.policy.version,
             parameters={**self.policy.parameters, **self.pipeline.parameters},
-            action=evaluation.action,
-            code=evaluation.code,
-            reason=evaluation.reason,
-            current=evaluation.current,
-            desired=evaluation.desired,
-            bounded=evaluation.bounded,
-            count=abs(evaluation.target - evaluation.current),
-            utilization=self._pool.utilization(),
-            inputs=evaluation.inputs,
-            steps=evaluation.steps,
-            blockers=evaluation.blockers,
-            cooldown_left_seconds=evaluation.cooldown_left_seconds,
-            resource_requirements=Resources.of(counts @ requests),
-            outcome="pending" if asked else "done",
-            requested_at=now if asked else None,
+            action=found.action,
+            code=found.code,
+            reason=found.reason,
+            current=found.current,
+            desired=found.desired,
+            bounded=found.bounded,
+            count=abs(change),
+            utilization=self.pool.utilization(),
+            inputs=seen.inputs(limits, dict.fromkeys(MEASURED, seen.data_age_seconds)),
+            steps=found.steps,
+            blockers=blockers,
+            flips=flips,
+            cooldown_left_seconds=seen.up_cooldown_left_seconds if found.desired > found.current else seen.down_cooldown_left_seconds,
+            worker_type=demand.worker_type.name if grows and demand.worker_type else None,
+            resource_requirements=Resources.of(demand.counts @ demand.requests),
+            provider=demand.worker_type.provider if grows and demand.worker_type else None,
+            outcome="pending" if change else "done",
+            requested_at=now if change else None,
+            cost_rate_before=None if math.isnan(seen.cost_rate) else seen.cost_rate,
+            cost_rate_after=_cost_after(seen, change),
         )
+
+    def _parting(self, worker_ids: Sequence[str], decision: ScalingDecision) -> dict[str, Any]:
+        """The types and providers of workers that go, and what the pool costs without them."""
+        before, saved = decision.cost_rate_before, float(self.pool.fleet.price[self.pool.fleet.rows(worker_ids)].sum())
+        types = [self.pool.worker_type(worker_id) for worker_id in worker_ids]
+        names = sorted({one.name for one in types if one})
+        providers = sorted({one.provider for one in types if one and one.provider})
+        return {
+            "worker_type": ", ".join(names) or None,
+            "provider": ", ".join(providers) or None,
+            "cost_rate_after": None if before is None or math.isnan(saved) else before - saved,
+        }
+
+
+def _cost_after(seen: Conditions, change: int) -> float | None:
+    """What the pool costs after the change per hour, where the prices are known."""
+    after = seen.cost_rate + (change * seen.worker_price if change > 0 else 0.0)
+    return None if math.isnan(after) else after
+
+
+def _policy_error(error: Exception, seen: Conditions) -> Evaluation:
+    current = int(seen.current_workers)
+    reason = f"the policy failed, and the pool stays as it is: {type(error).__name__}: {' '.join(str(error).split())}"
+    step = Step("proposal", current, current, reason)
+    return Evaluation("maintain", "policy_error", reason[:500], current, current, current, current, (step,), ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -69,6 +70,10 @@ class Snapshot:
     finished_tasks: tuple[Task, ...]
     """The latest that ended, oldest first."""
     infeasible_reason: str
+    cost_rate: float
+    """What the pool costs per hour; NaN where a price is not known."""
+    waits: Mapping[str, float]
+    """Mean seconds that tasks waited and ran, of those that were placed or ended since the last snapshot, by `drm.task_times.WAITS`."""
     last_decision: ScalingDecision | None
     last_action: ScalingDecision | None
     """The last decision that was not `maintain`."""

@@ -165,7 +165,7 @@ class TaskTable:
         self._lines.setdefault(task.resources, deque()).appendleft(task_id)
         self._served = None
 
-    def end(self, report: TaskReport, now: float) -> None:
+    def end(self, report: TaskReport, now: float) -> Task:
         """Ends a queued or running task as the report says; those who wait for its result get it, or the error."""
         task = self.running.pop(report.task_id, None)
         if task is None:
@@ -190,6 +190,7 @@ class TaskTable:
         if error is not None and report.traceback:
             error.add_note(report.traceback)
         self._handles.pop(task.id)._settle(report.result, error)
+        return task
 
     def unfinished(self) -> list[str]:
         """The ids of all tasks that have not ended."""

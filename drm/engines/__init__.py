@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from drm.model import Resources, Task
+from drm.model import Resources, Task, WorkerType
 from drm.observation import Observation
 from drm.snapshot import Source
 
@@ -22,8 +22,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def worker_shape(self) -> Resources | None:
-        """What one launched worker has; None where it is not known or nothing can be launched."""
+    def worker_types(self) -> tuple[WorkerType, ...]:
+        """What can be launched; empty where that is not known. A worker's label `worker_type` names its type, where there are several."""
         ...
 
     @property
@@ -44,8 +44,8 @@ class Engine(Protocol):
         """All workers as they are known at `now`, and the events since the last call. Raises EngineError where contact is lost."""
         ...
 
-    def launch(self, count: int, shape: Resources, launch_id: str) -> None:
-        """Asks for workers; `LaunchReport`s with this id tell how it went."""
+    def launch(self, count: int, worker_type: WorkerType, launch_id: str) -> None:
+        """Asks for workers of one of the types; `LaunchReport`s with this id tell how it went."""
         ...
 
     def retire(self, worker_ids: Sequence[str]) -> None:

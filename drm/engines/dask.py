@@ -20,7 +20,7 @@ from drm.engines.dask_plans import Plan, cluster_plan, connect_plan, local_plan
 from drm.engines.dask_roster import RUNNING, Roster
 from drm.engines.dask_tasks import Courier
 from drm.errors import EngineError, InvalidValueError, UnknownIdError
-from drm.model import Resources, Task
+from drm.model import Resources, Task, WorkerType
 from drm.observation import LaunchReport, Observation, TaskReport
 from drm.snapshot import Source
 
@@ -155,8 +155,15 @@ class DaskEngine:
             **columns,
         )
 
-    def launch(self, count: int, shape: Resources, launch_id: str) -> None:
-        """Starts workers: of this shape on this machine, of the cluster's own specification elsewhere."""
+    @property
+    def worker_types(self) -> tuple[WorkerType, ...]:
+        """One, `local` for processes of this machine and `cluster` elsewhere; none before a worker was seen."""
+        name = "cluster" if self._plan.slots is None else "local"
+        return () if self._worker_shape is None else (WorkerType(name, self._worker_shape, provider=name),)
+
+    def launch(self, count: int, worker_type: WorkerType, launch_id: str) -> None:
+        """Starts workers: of this type's shape on this machine, of the cluster's own specification elsewhere."""
+        shape = worker_type.shape
         roster, launcher = self._open()
         if launcher.no_launcher_reason is not None:
             raise EngineError(f"{count} workers cannot be launched: {launcher.no_launcher_reason}")

@@ -16,7 +16,7 @@ import numpy as np
 
 from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Task, Worker
+from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Task, Worker, WorkerType
 from drm.observation import LaunchReport, Observation, TaskReport
 from drm.snapshot import Source
 
@@ -68,9 +68,9 @@ class ExternalEngine:
         return Source("external", "workers that report themselves")
 
     @property
-    def worker_shape(self) -> Resources | None:
-        """What one launched worker will have, if the program said so."""
-        return self._worker_shape
+    def worker_types(self) -> tuple[WorkerType, ...]:
+        """One, `external`, of the shape that the program said; none where it said nothing."""
+        return () if self._worker_shape is None else (WorkerType("external", self._worker_shape),)
 
     @property
     def no_launcher_reason(self) -> str | None:
@@ -167,15 +167,21 @@ class ExternalEngine:
                 departures=departures,
                 tasks=tasks,
                 launches=launches,
+                heard_at=now - self._silence,
             )
 
-    def launch(self, count: int, shape: Resources, launch_id: str) -> None:
+    def launch(self, count: int, worker_type: WorkerType, launch_id: str) -> None:
         """Calls `on_launch`; the next `count` workers that register are the answer."""
         if self._on_launch is None:
             raise InvalidValueError(f"{count} workers cannot be launched: {self.no_launcher_reason}")
         with self._lock:
             self._awaited.extend([launch_id] * count)
-        self._on_launch(count, shape)
+        try:
+            self._on_launch(count, worker_type.shape)
+        except Exception:
+            with self._lock:
+                self._awaited = deque(one for one in self._awaited if one != launch_id)
+            raise
 
     def retire(self, worker_ids: Sequence[str]) -> None:
         """Calls `on_retire`; the workers go when they are deregistered."""

@@ -1,27 +1,66 @@
-"""What stands between a policy's wish and the pool: named steps in a fixed order, each of which may change the size and says why.
+"""What stands between a policy's wish and the pool: named steps in a fixed order, each of which may change the size.
 
-warm-up -> proposal -> idle grace -> cooldown -> bounds -> launcher. A step that changed the size is a blocker of what the step before it
-wanted; each `flip_if` holds on condition that the other blockers went.
+warm-up -> proposal -> stabilization -> idle grace -> cooldown -> step limit -> bounds -> budget -> safety -> backoff -> launcher.
+`sizes` is the whole of it, a pure function of the conditions; `evaluate` puts it into words.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from drm.decision import Action, Blocker, Bounds, Input, Step
+from drm.decision import Action, Blocker, Step
 from drm.errors import InvalidValueError
-from drm.model import RESOURCES
-from drm.policies import Policy, Signals
+from drm.policies.base import PolicyBase, plural
+from drm.policies.conditions import Conditions
+from drm.policies.parameters import ParameterSet, parameter
+
+STEPS = (
+    "warm-up",
+    "proposal",
+    "stabilization",
+    "idle grace",
+    "cooldown",
+    "step limit",
+    "bounds",
+    "budget",
+    "safety",
+    "backoff",
+    "launcher",
+)
+WARM_UP, PROPOSAL, STABILIZATION, IDLE_GRACE, COOLDOWN, STEP_LIMIT, BOUNDS, BUDGET, SAFETY, BACKOFF, LAUNCHER = range(len(STEPS))
+
+SILENT_SHARE = 0.2
+"""While a larger part of the fleet is silent, nothing is retired: what is not heard of may be working."""
+AT_ONCE_SHARE = 1 / 3
+"""No more of the fleet is retired at once, but always one."""
+FLAPPING_REVERSALS = 3
+"""So many turns of direction within `FLAPPING_SECONDS` are flapping."""
+FLAPPING_SECONDS = 600.0
+
+EPSILON = 1e-9
+
+Notes = Mapping[str, str]
+NO_NOTES: Notes = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """When the pool last grew and last shrank by decision; -inf where it never did."""
+@dataclass(frozen=True)
+class Pipeline(ParameterSet):
+    """The limits that hold whatever the policy says."""
 
-    up_at: float = -math.inf
-    down_at: float = -math.inf
+    up_cooldown_seconds: float = parameter(3.0, "seconds", 0, 86400, "from one scale-up to the next")
+    down_cooldown_seconds: float = parameter(15.0, "seconds", 0, 86400, "from the last change of size, up or down, to a scale-down")
+    max_step_up: float = parameter(10_000, "workers", 1, 10_000, "a scale-up adds no more than this at once")
+    max_step_down: float = parameter(10_000, "workers", 1, 10_000, "a scale-down takes no more than this at once")
+    stale_after_seconds: float = parameter(120.0, "seconds", 1, 86400, "nothing is decided on data that is older")
+    backoff_seconds: float = parameter(5.0, "seconds", 0.1, 3600, "from a failed launch to the next try; it doubles with each failure")
+    max_backoff_seconds: float = parameter(300.0, "seconds", 0.1, 86400, "the longest time between two tries")
+
+    def backoff_after(self, failed_launches: int) -> float:
+        """Seconds to wait after so many failed launches in a row."""
+        return min(self.max_backoff_seconds, self.backoff_seconds * 2.0 ** min(30, failed_launches - 1)) if failed_launches else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,161 +75,230 @@ class Evaluation:
     bounded: int
     target: int
     steps: tuple[Step, ...]
-    blockers: tuple[Blocker, ...]
-    inputs: tuple[Input, ...]
-    cooldown_left_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The limits that hold whatever the policy says."""
-
-    up_cooldown_seconds: float = 3.0
-    """From one scale-up to the next."""
-    down_cooldown_seconds: float = 15.0
-    """From the last change of size, up or down, to a scale-down."""
-
-    def __post_init__(self) -> None:
-        for name, value in self.parameters.items():
-            if not math.isfinite(value) or value < 0:
-                raise InvalidValueError(f"{name} must be finite and not negative, got {value!r}")
+    limits: tuple[Blocker, ...]
+    """The steps that changed the size on its way, without what would change that."""
 
     @property
-    def parameters(self) -> Mapping[str, float]:
-        """Its limits by name."""
-        return {"up_cooldown_seconds": self.up_cooldown_seconds, "down_cooldown_seconds": self.down_cooldown_seconds}
-
-    def evaluate(self, policy: Policy, signals: Signals, past: Past, bounds: Bounds, no_launcher_reason: str | None) -> Evaluation:
-        """Runs the steps over one set of signals; pure."""
-        steps: list[Step] = []
-        blockers: list[Blocker] = []
-        current = signals.current
-        desired = policy.desired(signals) if signals.ready else current
-        size = desired
-        for name, after, detail, blocker in self._steps(policy, signals, past, bounds, no_launcher_reason, desired):
-            steps.append(Step(name, size, after, detail))
-            if blocker is not None:
-                blockers.append(blocker)
-            size = after
-        action: Action = "scale_up" if size > current else "scale_down" if size < current else "maintain"
-        code, reason = _conclusion(action, signals, desired, size, bounds, blockers)
-        return Evaluation(
-            action=action,
-            code=code,
-            reason=reason,
-            current=current,
-            desired=desired,
-            bounded=min(max(desired, bounds.min), bounds.max),
-            target=size,
-            steps=tuple(steps),
-            blockers=tuple(blockers),
-            inputs=_inputs(policy, signals),
-            cooldown_left_seconds=self._cooldown_left(signals.now, past, up=desired > current),
-        )
-
-    def _steps(
-        self, policy: Policy, signals: Signals, past: Past, bounds: Bounds, no_launcher_reason: str | None, desired: int
-    ) -> Iterator[tuple[str, int, str, Blocker | None]]:
-        current = signals.current
-        if not signals.ready:
-            waiting = Blocker("warm_up", "the engine is starting and has not shown its workers yet", "the engine shows its workers")
-            yield "warm-up", current, waiting.detail, waiting
-            return
-        size = desired
-        yield "proposal", size, _proposal(signals, desired), None
-
-        blocker = None
-        if size < current:
-            allowed = max(size, current - policy.removable(signals))
-            if allowed > size:
-                left = _until_idle_enough(policy.seconds_until_removable(signals))
-                blocker = Blocker("idle_grace", f"{current - size} too many, {current - allowed} of them idle for long enough", left)
-            size = allowed
-        yield "idle grace", size, blocker.detail if blocker else "", blocker
-
-        blocker = None
-        left_seconds = self._cooldown_left(signals.now, past, up=size > current)
-        if size != current and left_seconds > 0:
-            verb = "up" if size > current else "down"
-            blocker = Blocker(
-                "cooldown", f"{math.ceil(left_seconds)} s of cooldown left before scaling {verb}", f"{math.ceil(left_seconds)} s pass"
-            )
-            size = current
-        yield "cooldown", size, blocker.detail if blocker else "", blocker
-
-        blocker = None
-        if size > bounds.max:
-            blocker = Blocker("max_bound", f"the maximum is {bounds.max}", f"a maximum of {size}")
-            size = bounds.max
-        elif size < bounds.min:
-            blocker = Blocker("min_bound", f"the minimum is {bounds.min}", f"a minimum of {size}")
-            size = bounds.min
-        yield "bounds", size, blocker.detail if blocker else "", blocker
-
-        blocker = None
-        if size != current and no_launcher_reason:
-            blocker = Blocker("no_launcher", f"{size} workers are recommended, but {no_launcher_reason}", "a launcher is given")
-            size = current
-        yield "launcher", size, blocker.detail if blocker else "", blocker
-
-    def _cooldown_left(self, now: float, past: Past, *, up: bool) -> float:
-        if up:
-            return max(0.0, past.up_at + self.up_cooldown_seconds - now)
-        return max(0.0, max(past.up_at, past.down_at) + self.down_cooldown_seconds - now)
+    def is_repair(self) -> bool:
+        """Whether the bounds, not the policy, asked for it."""
+        return self.code in ("below_min", "above_max")
 
 
-def _until_idle_enough(wait_seconds: float) -> str:
-    if math.isinf(wait_seconds):
-        return "a worker has no work for the grace period"
-    return f"{math.ceil(wait_seconds)} s more without work" if wait_seconds > 0 else "the other idle workers stay without work as long"
+def sizes(policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> tuple[int, ...]:
+    """The size after each of `STEPS`. Raises what the policy raises, and InvalidValueError where it proposes what is no size."""
+    current = int(seen.current_workers)
+    if not_ready(policy, pipeline, seen):
+        return (current,) * len(STEPS)
+    desired = _whole(policy.desired(seen))
+    stable = _stabilized(seen, desired, current)
+    ripe = stable
+    if stable < current and policy.grace_seconds > 0:
+        ripe = max(stable, current - _removable(seen, policy.grace_seconds))
+    cool = ripe
+    if (ripe > current and seen.up_cooldown_left_seconds > 0) or (ripe < current and seen.down_cooldown_left_seconds > 0):
+        cool = current
+    stepped = int(min(max(cool, current - pipeline.max_step_down), current + pipeline.max_step_up))
+    bounded = int(min(max(stepped, seen.min_workers), seen.max_workers))
+    paid = _affordable(seen, bounded, current)
+    safe = _safe(seen, paid, current, repair=stepped >= current)
+    tried = current if safe > current and seen.backoff_left_seconds > 0 else safe
+    asked = tried if seen.launcher else current
+    return current, desired, stable, ripe, cool, stepped, bounded, paid, safe, tried, asked
 
 
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def not_ready(policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> str:
+    """The code of why nothing can be decided yet; empty where it can."""
+    if not seen.ready:
+        return "warm_up"
+    if seen.data_age_seconds > pipeline.stale_after_seconds:
+        return "stale_data"
+    return "missing_data" if policy.missing(seen) else ""
 
 
-def _proposal(signals: Signals, desired: int) -> str:
-    wanted = f"{_plural(signals.busy, 'busy worker')}, and {signals.needed} for {_plural(signals.queued, 'waiting task')}"
-    return f"{wanted}: {desired}" + (f", with {signals.arriving} on the way" if signals.arriving else "")
-
-
-def _inputs(policy: Policy, signals: Signals) -> tuple[Input, ...]:
-    longest = float(signals.idle_seconds[0]) if len(signals.idle_seconds) else 0.0
-    grace = policy.parameters.get("idle_grace_seconds")
-    return (
-        Input("queued_tasks", signals.queued, "tasks"),
-        Input("running_tasks", signals.running, "tasks"),
-        Input("busy_workers", signals.busy, "workers"),
-        Input("arriving_workers", signals.arriving, "workers"),
-        Input("needed_workers", signals.needed, "workers", signals.arriving, signals.needed - signals.arriving),
-        Input("idle_workers", len(signals.idle_seconds), "workers"),
-        Input("longest_idle", longest, "seconds", grace, None if grace is None else longest - grace),
-        *(Input(f"queued_{name}", float(amount), name) for name, amount in zip(RESOURCES, signals.queued_demand, strict=True) if amount),
+def evaluate(policy: PolicyBase, pipeline: Pipeline, seen: Conditions, notes: Notes = NO_NOTES) -> Evaluation:
+    """One run through the steps, in words with its numbers; pure. Raises as `sizes`. `notes`: what else to say of a limit, by its code."""
+    after = sizes(policy, pipeline, seen)
+    current, desired, target = int(seen.current_workers), after[PROPOSAL], after[-1]
+    steps, limits = [], []
+    unready = not_ready(policy, pipeline, seen)
+    for index, name in enumerate(STEPS):
+        before = current if index in (WARM_UP, PROPOSAL) else after[index - 1]
+        detail = ""
+        if index == WARM_UP and unready:
+            detail = _unready(unready, policy, pipeline, seen)
+            limits.append(Blocker(unready, detail, ""))
+        elif index == PROPOSAL and not unready:
+            detail = policy.proposal(seen, desired)
+        elif index > PROPOSAL and before != after[index]:
+            code, detail = _limit(index, before, after[index], pipeline, seen)
+            detail += notes.get(code, "")
+            limits.append(Blocker(code, detail, ""))
+        steps.append(Step(name, before, after[index], detail))
+    action: Action = "scale_up" if target > current else "scale_down" if target < current else "maintain"
+    code, reason = _conclusion(action, policy, seen, after, limits, unready)
+    return Evaluation(
+        action=action,
+        code=code,
+        reason=reason + _flapping(seen),
+        current=current,
+        desired=desired,
+        bounded=int(min(max(desired, seen.min_workers), seen.max_workers)),
+        target=target,
+        steps=tuple(steps),
+        limits=tuple(limits),
     )
 
 
-def _conclusion(action: Action, signals: Signals, desired: int, size: int, bounds: Bounds, blockers: list[Blocker]) -> tuple[str, str]:
+def thresholds(policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> Mapping[str, float]:
+    """The value of a condition beyond which the outcome would be another, for those where that is one number."""
+    found = dict(policy.thresholds(seen))
+    if seen.data_age_seconds:
+        found["data_age_seconds"] = pipeline.stale_after_seconds
+    if policy.grace_seconds > 0 and seen.idle_workers:
+        found["longest_idle_seconds"] = policy.grace_seconds
+    for name in ("up_cooldown_left_seconds", "down_cooldown_left_seconds", "hold_up_seconds", "hold_down_seconds", "backoff_left_seconds"):
+        if getattr(seen, name) > 0:
+            found[name] = 0.0
+    if math.isfinite(seen.budget):
+        found["cost_rate"] = seen.budget
+    if seen.silent_workers:
+        found["silent_workers"] = SILENT_SHARE * seen.known_workers
+    if seen.reversals:
+        found["reversals"] = FLAPPING_REVERSALS
+    return found
+
+
+def _whole(desired: float) -> int:
+    if not math.isfinite(desired) or desired < 0:
+        raise InvalidValueError(f"a policy must propose a size of 0 or more workers, got {desired!r}")
+    return int(desired)
+
+
+def _stabilized(seen: Conditions, desired: int, current: int) -> int:
+    if desired > current:
+        return current if seen.hold_up_seconds > 0 else int(min(desired, seen.recent_low_workers))
+    if desired < current:
+        return current if seen.hold_down_seconds > 0 else int(max(desired, seen.recent_high_workers))
+    return desired
+
+
+def _removable(seen: Conditions, grace_seconds: float) -> int:
+    """Workers that have been idle for long enough."""
+    if not seen.idle_workers or seen.longest_idle_seconds < grace_seconds:
+        return 0
+    return int(max(1.0, min(seen.ripe_workers, seen.idle_workers)))
+
+
+def _affordable(seen: Conditions, size: int, current: int) -> int:
+    if size <= current or math.isinf(seen.budget):
+        return size
+    room = seen.budget - seen.cost_rate
+    if math.isnan(room) or math.isnan(seen.worker_price):
+        return current
+    if seen.worker_price <= 0:
+        return size if room >= 0 else current
+    return min(size, current + max(0, math.floor(room / seen.worker_price + EPSILON)))
+
+
+def _safe(seen: Conditions, size: int, current: int, *, repair: bool) -> int:
+    """A pool that is to come down inside its bounds drains busy workers as well; otherwise only idle ones go."""
+    if size >= current:
+        return size
+    if seen.silent_workers > SILENT_SHARE * seen.known_workers + EPSILON:
+        return current
+    at_once = max(1, math.floor(current * AT_ONCE_SHARE + EPSILON))
+    return max(size, current - (at_once if repair else min(at_once, int(seen.idle_workers))))
+
+
+def _unready(code: str, policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> str:
+    if code == "warm_up":
+        return "the engine is starting and has not shown its workers yet"
+    if code == "stale_data":
+        limit = pipeline.stale_after_seconds
+        return f"nothing was heard of any worker for {seen.data_age_seconds:.0f} s; nothing is decided on data older than {limit:g} s"
+    return f"{policy.missing(seen)} is not known: no worker was measured"
+
+
+def _limit(index: int, before: int, after: int, pipeline: Pipeline, seen: Conditions) -> tuple[str, str]:
+    """The code of a step that changed the size, and what it did."""
+    up = before > seen.current_workers
+    surplus = int(seen.current_workers) - before
+    if index == STABILIZATION:
+        if after == seen.current_workers:
+            left = seen.hold_up_seconds if up else seen.hold_down_seconds
+            return "stabilization", f"a proposal {'as low' if up else 'as high'} as the current size counts for {seconds(left)} more"
+        return "stabilization", f"the window's {'lowest' if up else 'highest'} proposal is {after}"
+    if index == IDLE_GRACE:
+        idle = int(seen.current_workers) - after
+        return "idle_grace", f"{surplus} too many, {idle} of them idle for long enough"
+    if index == COOLDOWN:
+        left = seen.up_cooldown_left_seconds if up else seen.down_cooldown_left_seconds
+        return "cooldown", f"{seconds(left)} of cooldown left before it goes to {min(max(before, seen.min_workers), seen.max_workers):g}"
+    if index == STEP_LIMIT:
+        most = pipeline.max_step_up if up else pipeline.max_step_down
+        return "step_limit", f"one step is {most:g} workers at most"
+    if index == BOUNDS:
+        if after < before:
+            return "max_bound", f"the maximum is {seen.max_workers:g}"
+        return "min_bound", f"the minimum is {seen.min_workers:g}"
+    if index == BUDGET:
+        if math.isnan(seen.cost_rate) or math.isnan(seen.worker_price):
+            return "price_unknown", f"the budget is {seen.budget:g} an hour, and what the workers cost is not known: set their price"
+        more = f"one more worker {seen.worker_price:g}"
+        return "budget", f"the budget is {seen.budget:g} an hour; the pool costs {seen.cost_rate:.4g}, {more}"
+    if index == SAFETY:
+        if seen.silent_workers > SILENT_SHARE * seen.known_workers + EPSILON:
+            share = seen.silent_workers / seen.known_workers
+            silent = f"{seen.silent_workers:g} of {plural(seen.known_workers, 'worker')} are silent ({share:.0%})"
+            return "silent_workers", f"{silent}; nothing is retired above {SILENT_SHARE:.0%}"
+        if seen.idle_workers < surplus and int(seen.current_workers) - after == int(seen.idle_workers):
+            return "busy_workers", f"{surplus} too many, and nothing runs on {seen.idle_workers:g} of them"
+        return "at_once", f"{surplus} too many, {int(seen.current_workers) - after} of which may go at once"
+    if index == BACKOFF:
+        failed = plural(seen.failed_launches, "launch" if seen.failed_launches == 1 else "launche")
+        return "backoff", f"{failed} failed in a row: the next try is in {seconds(seen.backoff_left_seconds)}"
+    return "no_launcher", f"{before} workers are recommended"
+
+
+def _conclusion(
+    action: Action, policy: PolicyBase, seen: Conditions, after: tuple[int, ...], limits: list[Blocker], unready: str
+) -> tuple[str, str]:
     """The reason code, and the sentence with its numbers."""
-    current = signals.current
-    if action == "scale_up":
-        if current < bounds.min:
-            return "below_min", f"{_plural(current, 'worker')} {'is' if current == 1 else 'are'} fewer than the minimum of {bounds.min}"
-        capped = f"; {desired} would be needed, the maximum is {bounds.max}" if desired > size else ""
-        why = f"{_plural(signals.queued, 'waiting task')} need {_plural(signals.needed, 'worker')} more than run"
-        return "queue_demand", f"{why}, and {signals.arriving} are on the way{capped}" if signals.arriving else f"{why}{capped}"
-    if action == "scale_down":
-        if current > bounds.max:
-            return "above_max", f"{_plural(current, 'worker')} are more than the maximum of {bounds.max}"
-        longest = float(signals.idle_seconds[0]) if len(signals.idle_seconds) else 0.0
-        return (
-            "idle",
-            f"{_plural(current - size, 'worker')} had no work, the longest for {longest:.0f} s; {signals.busy} of {current} are busy",
-        )
-    if blockers and (desired != current or not signals.ready):
-        first = blockers[0] if not signals.ready else blockers[-1]
-        return first.code, f"the policy wants {desired} instead of {current}: {first.detail}" if signals.ready else first.detail
-    if blockers:
-        return blockers[-1].code, blockers[-1].detail
-    if signals.arriving:
-        return "arriving", f"{_plural(signals.arriving, 'worker')} on the way will take the {_plural(signals.queued, 'waiting task')}"
-    return "steady", f"{_plural(signals.busy, 'busy worker')} of {current}, and no task waits for room"
+    current, desired, target = int(seen.current_workers), after[PROPOSAL], after[-1]
+    if unready:
+        return unready, limits[0].detail
+    if action == "maintain":
+        blocked = next((limit for limit in limits if after[_step_of(limit.code)] == current), None)
+        if blocked is not None and desired != current:
+            return blocked.code, f"the policy wants {desired} instead of {current}: {blocked.detail}"
+        if blocked is not None:
+            return blocked.code, f"the bounds ask for {after[BOUNDS]} instead of {current}: {blocked.detail}"
+        return policy.reason(seen, 0)
+    if action == "scale_up" and after[STEP_LIMIT] <= current:
+        return "below_min", f"{plural(current, 'worker')} {'is' if current == 1 else 'are'} fewer than the minimum of {seen.min_workers:g}"
+    if action == "scale_down" and after[STEP_LIMIT] >= current:
+        return "above_max", f"{plural(current, 'worker')} {'is' if current == 1 else 'are'} more than the maximum of {seen.max_workers:g}"
+    code, reason = policy.reason(seen, 1 if action == "scale_up" else -1)
+    limited = "; ".join(limit.detail for limit in limits)
+    return code, f"{reason}; {desired} would be wanted, but {limited}" if target != desired and limited else reason
+
+
+_STEP_OF_CODE = {"max_bound": BOUNDS, "min_bound": BOUNDS, "price_unknown": BUDGET, "silent_workers": SAFETY, "busy_workers": SAFETY}
+_STEP_OF_CODE |= {"at_once": SAFETY, "no_launcher": LAUNCHER}
+
+
+def _step_of(code: str) -> int:
+    """The step that a limit of this code belongs to."""
+    found = _STEP_OF_CODE.get(code)
+    return STEPS.index(code.replace("_", " ")) if found is None else found
+
+
+def _flapping(seen: Conditions) -> str:
+    if seen.reversals < FLAPPING_REVERSALS:
+        return ""
+    return f". Flapping: the direction turned {seen.reversals:g} times in {FLAPPING_SECONDS / 60:g} minutes"
+
+
+def seconds(amount: float) -> str:
+    """Whole seconds, rounded up, so that none is left once they have passed."""
+    return f"{math.ceil(amount - EPSILON)} s"

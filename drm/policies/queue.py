@@ -1,4 +1,4 @@
-"""`queue`: as many workers as running and waiting tasks need."""
+"""`queue`: the smallest size that finishes what waits within a target time, from measured task durations."""
 
 from __future__ import annotations
 
@@ -10,47 +10,97 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from drm.errors import InvalidValueError
-from drm.policies import Signals, at_least
+from drm.model import FloatArray
+from drm.policies.base import MANY, Lever, PolicyBase, plural
+from drm.policies.conditions import Conditions
+from drm.policies.parameters import parameter
 
 
-def desired_size(current: npt.ArrayLike, arriving: npt.ArrayLike, busy: npt.ArrayLike, needed: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Workers, elementwise over arrays of any one shape.
+def desired_size(
+    current: npt.ArrayLike,
+    busy: npt.ArrayLike,
+    covered: npt.ArrayLike,
+    needed: npt.ArrayLike,
+    able: npt.ArrayLike,
+    task_seconds: npt.ArrayLike,
+    target_seconds: npt.ArrayLike,
+) -> FloatArray:
+    """Workers, elementwise; the arguments broadcast, so (k, 1) parameters over (t,) steps give (k, t).
 
-    Waiting tasks did not fit on what runs, so beyond those that arrive each worker they need is a new one. Otherwise the pool is wanted
-    as large as what is busy, and what the waiting tasks will fill.
+    Waiting work is `needed` x `task_seconds` worker-seconds. A busy worker is free after half a task on average, and then helps until the
+    target; a new one helps all along. Tasks longer than the target cannot be hurried: then each gets its worker. Where nothing is known of
+    durations (NaN), likewise. Without a need the pool is wanted as large as what is busy and what the waiting tasks will fill.
     """
-    current, arriving, busy, needed = (np.asarray(count, dtype=np.int64) for count in (current, arriving, busy, needed))
-    return np.where(needed > arriving, current + needed - arriving, np.minimum(busy + needed, current))
+    seconds, target = np.asarray(task_seconds, float), np.asarray(target_seconds, float)
+    helped = np.asarray(able) * np.maximum(0.0, target - seconds / 2)
+    in_time = np.ceil((np.asarray(needed) * seconds - helped) / target - 1e-9)
+    extra = np.where(np.isnan(seconds), needed, np.clip(in_time, 0, needed))
+    return np.where(extra > 0, current + extra, np.minimum(np.asarray(busy) + covered, current))
 
 
-@dataclass(frozen=True, slots=True)
-class QueuePolicy:
-    """Sizes the pool for running + queued demand; a worker goes once it has been idle for the grace period."""
+@dataclass(frozen=True)
+class QueuePolicy(PolicyBase):
+    """Demand-based: sizes the pool so that the queue is done within a target time."""
 
     name: ClassVar[str] = "queue"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
-    idle_grace_seconds: float = 20.0
-
-    def __post_init__(self) -> None:
-        if not math.isfinite(self.idle_grace_seconds) or self.idle_grace_seconds < 0:
-            raise InvalidValueError(f"idle_grace_seconds must be finite and not negative, got {self.idle_grace_seconds!r}")
+    target_seconds: float = parameter(10.0, "seconds", 0.1, 86400, "the waiting tasks should be done within this time")
+    idle_grace_seconds: float = parameter(20.0, "seconds", 0, 30 * 86400, "a worker goes after it has had nothing to do for so long")
 
     @property
-    def parameters(self) -> Mapping[str, float]:
-        """idle_grace_seconds."""
-        return {"idle_grace_seconds": self.idle_grace_seconds}
+    def grace_seconds(self) -> float:
+        """The idle grace."""
+        return self.idle_grace_seconds
 
-    def desired(self, signals: Signals) -> int:
+    def desired(self, seen: Conditions) -> float:
         """Busy workers and those that the queue needs."""
-        return int(desired_size(signals.current, signals.arriving, signals.busy, signals.needed))
+        return float(
+            desired_size(
+                seen.current_workers,
+                seen.busy_workers,
+                seen.covered_workers,
+                seen.needed_workers,
+                seen.able_workers,
+                seen.task_seconds,
+                self.target_seconds,
+            )
+        )
 
-    def removable(self, signals: Signals) -> int:
-        """Workers that have been idle for the grace period."""
-        return int(at_least(signals.idle_seconds, self.idle_grace_seconds))
+    def thresholds(self, seen: Conditions) -> Mapping[str, float]:
+        """Beyond so many needed workers, those that run cannot finish the queue in time."""
+        if math.isnan(seen.task_seconds) or seen.task_seconds <= 0:
+            return {"needed_workers": 0.0}
+        return {"needed_workers": seen.able_workers * max(0.0, self.target_seconds - seen.task_seconds / 2) / seen.task_seconds}
 
-    def seconds_until_removable(self, signals: Signals) -> float:
-        """The rest of the grace period of the worker that has been idle the longest."""
-        longest = signals.idle_seconds[0] if len(signals.idle_seconds) else -math.inf
-        return max(0.0, self.idle_grace_seconds - float(longest))
+    def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
+        """More waiting work grows the pool; fewer busy workers shrink it."""
+        if want > 0:
+            return (("needed_workers", MANY), ("able_workers", 0.0))
+        return (("needed_workers", 0.0), ("busy_workers", 0.0), ("covered_workers", 0.0))
+
+    def proposal(self, seen: Conditions, desired: int) -> str:
+        """How the size came about."""
+        wanted = f"{plural(seen.busy_workers, 'busy worker')} and {seen.needed_workers:g} for {plural(seen.queued_tasks, 'waiting task')}"
+        known = "" if math.isnan(seen.task_seconds) else f" of {seen.task_seconds:.3g} s each, to be done in {self.target_seconds:g} s"
+        arriving = f", {seen.arriving_workers:g} on the way" if seen.arriving_workers else ""
+        return f"{wanted}{known}{arriving}: {desired}"
+
+    def reason(self, seen: Conditions, want: int) -> tuple[str, str]:
+        """Why it wants more, fewer, or as many."""
+        if want > 0:
+            arriving = f" beyond the {seen.arriving_workers:g} on the way" if seen.arriving_workers else ""
+            time = "" if math.isnan(seen.task_seconds) else f" to be done in {self.target_seconds:g} s"
+            waiting = plural(seen.queued_tasks, "waiting task")
+            return "queue_demand", f"{waiting} would fill {plural(seen.needed_workers, 'worker')}{arriving}{time}"
+        if want < 0:
+            return (
+                "idle",
+                f"{plural(seen.idle_workers, 'worker')} of {seen.current_workers:g} had no work, one for {seen.longest_idle_seconds:.0f} s",
+            )
+        if seen.arriving_workers and seen.queued_tasks:
+            return "arriving", f"{plural(seen.arriving_workers, 'worker')} on the way will take {plural(seen.queued_tasks, 'waiting task')}"
+        if seen.needed_workers:
+            waiting = plural(seen.queued_tasks, "waiting task")
+            return "within_target", f"{plural(seen.busy_workers, 'busy worker')} will have done {waiting} within {self.target_seconds:g} s"
+        return "steady", f"{plural(seen.busy_workers, 'busy worker')} of {seen.current_workers:g}, and no task waits for room"

@@ -22,10 +22,11 @@ import pytest
 
 from drm.engines.dask import DaskEngine
 from drm.errors import EngineError, InvalidValueError
-from drm.model import STATE_CODE, Resources, Task
+from drm.model import STATE_CODE, Resources, Task, WorkerType
 from drm.observation import LaunchReport, Observation, TaskReport
 
 SHAPE = Resources(cpu=0.5, memory=512 * 2**20)
+TYPE = WorkerType("local", SHAPE)
 DEADLINE_SECONDS = 20.0
 DASKS_OWN_THREADS = ("Dask-Offload", "AsyncProcess Dask Worker process (from Nanny)")
 """Daemon threads of distributed that are not ours to end: one it keeps for the whole life of a process, and those by which the nannies of a
@@ -251,7 +252,7 @@ def test_a_killed_worker_takes_its_tasks_and_stays_dead(local: Watched, tmp_path
     endings = local.endings(4)
     assert {task_id: report.outcome for task_id, report in endings.items()} == {"t1": "lost", "t2": "lost", "t3": "lost", "t4": "done"}
     assert local.departures == {victim: "its process was ended by SIGKILL"} and "SIGKILL" in endings["t1"].reason
-    local.engine.launch(1, SHAPE, "after")
+    local.engine.launch(1, TYPE, "after")
     seen = local.until_running(2)
     assert victim not in seen.worker_ids and survivor in seen.worker_ids
     assert len(list(tmp_path.iterdir())) == 3
@@ -274,7 +275,7 @@ def test_launch_then_retire(local: Watched) -> None:
     """A launch names its workers at once, they boot and run; retired ones leave as such, and their processes end."""
     assert local.seen is not None
     old = local.seen.worker_ids
-    local.engine.launch(2, SHAPE, "seven")
+    local.engine.launch(2, TYPE, "seven")
     seen = local.observe()
     (report,) = local.launches
     assert report.launch_id == "seven" and report.worker_ids == seen.worker_ids[2:] and not set(report.worker_ids) & set(old)
@@ -290,7 +291,7 @@ def test_launch_then_retire(local: Watched) -> None:
 def test_a_worker_that_cannot_start_is_reported(local: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that ends before it has registered departs, and its launch hears why."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    local.engine.launch(1, SHAPE, "broken")
+    local.engine.launch(1, TYPE, "broken")
     local.until(lambda _: any(report.error for report in local.launches), "a failed launch")
     named, failed = (report for report in local.launches if report.launch_id == "broken")
     assert local.departures.keys() == set(named.worker_ids)
@@ -309,7 +310,7 @@ def test_a_hung_worker_holds_nothing_up(local: Watched) -> None:
         local.send(hung, spin, 0.1)
         for _ in range(5):
             local.send(other, spin, 0.05)
-        local.engine.launch(1, SHAPE, "more")
+        local.engine.launch(1, TYPE, "more")
         assert time.perf_counter() - started < 0.2
         local.until(lambda _: len(local.tasks) == 5, "five results of the other worker")
         local.until_running(3)
@@ -431,7 +432,7 @@ def test_a_scheduler_of_others(scheduler: str) -> None:
         np.testing.assert_array_equal(seen.capacity, [[4, 400e6, 0, 0]] * 2)
         assert engine.no_launcher_reason is not None and engine.worker_shape == Resources(cpu=4, memory=400e6)
         with pytest.raises(EngineError, match="cannot be launched"):
-            engine.launch(1, SHAPE, "one")
+            engine.launch(1, TYPE, "one")
         with Client(scheduler, set_as_default=False) as other:
             futures = [other.submit(time.sleep, 1.5, workers=["left"], pure=False) for _ in range(3)]
             seen = watched.until(lambda seen: seen.foreign_tasks == 3, "three foreign tasks")
@@ -497,7 +498,7 @@ def test_a_cluster_of_the_user(cluster: Any) -> None:
         watched = Watched(engine)
         (old,) = watched.until_running(1).worker_ids
         assert old == "0" and engine.worker_shape == Resources(cpu=2, memory=400e6) and engine.machine is not None
-        engine.launch(2, SHAPE, "two")
+        engine.launch(2, TYPE, "two")
         seen = watched.until_running(3)
         new = seen.worker_ids[1:]
         watched.send(new[0], os.getpid)
@@ -520,7 +521,7 @@ def test_a_cluster_that_scales_itself_is_refused(cluster: Any) -> None:
         Watched(engine).until_running(1)
         cluster.adapt(minimum=1, maximum=2)
         with pytest.raises(EngineError, match="adapt"):
-            engine.launch(1, SHAPE, "one")
+            engine.launch(1, TYPE, "one")
         with pytest.raises(EngineError, match="adapt"):
             DaskEngine(cluster)
     finally:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.manager import DynamicResourceManager
-from drm.model import Resources
+from drm.model import Resources, WorkerType
+from drm.policies import Policy
 from drm.policies.pipeline import Pipeline
 from drm.policies.queue import QueuePolicy
 from drm.snapshot import Snapshot
@@ -27,12 +28,24 @@ class Elastic:
     retired: list[str] = field(default_factory=list)
     started: dict[str, str] = field(default_factory=dict)
     launch_error: Exception | None = None
+    policy: Policy | None = None
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    worker_types: Sequence[WorkerType] | None = None
+    budget: float | None = None
     start_error: Exception | None = None
 
     def __post_init__(self) -> None:
         self.now = 0.0
         engine = ExternalEngine(worker_shape=SHAPE, on_launch=self._launch, on_retire=self._retire, on_start=self._start)
-        self.manager = DynamicResourceManager(engine, QueuePolicy(self.grace), self.bounds, pipeline=Pipeline(3.0, 15.0), now=0.0)
+        self.manager = DynamicResourceManager(
+            engine,
+            self.policy or QueuePolicy(idle_grace_seconds=self.grace),
+            self.bounds,
+            pipeline=self.pipeline,
+            worker_types=self.worker_types,
+            budget=self.budget,
+            now=0.0,
+        )
 
     def _launch(self, count: int, shape: Resources) -> None:
         if self.launch_error:
