@@ -10,14 +10,18 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from drm import __version__
 from drm.errors import DRMError, EngineError, InvalidValueError
 
 if TYPE_CHECKING:
     from drm.engines import Engine
+    from drm.runner import Runner
     from drm.settings import Settings
+    from drm.state import DRMState
 
 URL_PREFIX = "/drm-dashboard/"
 
@@ -25,6 +29,12 @@ BAD_SETTING, NO_CLUSTER = 2, 3
 """Exit statuses."""
 
 SHORT_TOKEN = 16
+
+SIMULATED_START = 1_767_600_000.0
+"""2026-01-05 08:00 UTC, a Monday: a fixed time, so that a seed makes the same history whenever it is run."""
+SIMULATED_POLICY = "queue,target_seconds=300,idle_grace_seconds=600"
+SIMULATED_LIMITS = {"up_cooldown_seconds": 60.0, "down_cooldown_seconds": 180.0}
+"""The invented fleet takes minutes to boot and runs tasks of minutes; what suits a local pool would make it flap."""
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +71,11 @@ def _run(settings: Settings, ended: threading.Event) -> None:
         engine = _engine(settings)
         stack.callback(engine.close)
         from drm.manager import DynamicResourceManager
-        from drm.runner import Runner
         from drm.state import DRMState
 
-        # The bounds that were not asked for are those of a pool that starts small; workers of others may be more.
-        bounds = settings.bounds if engine.no_launcher_reason is None or "workers" in settings.model_fields_set else None
-        manager = stack.enter_context(DynamicResourceManager(engine, settings.policy, bounds, interval_seconds=settings.interval))
+        manager = stack.enter_context(DynamicResourceManager(engine, **_choices(settings, engine)))
         state = DRMState(manager)
-        stack.enter_context(Runner(state, settings.interval))
+        stack.enter_context(_runner(settings, state))
         if ended.is_set():
             return
 
@@ -78,7 +85,7 @@ def _run(settings: Settings, ended: threading.Event) -> None:
         flask_app = create_standalone(settings.host, URL_PREFIX, token=token, further_hosts=settings.further_hosts)
         mount(flask_app, state, URL_PREFIX, api_prefix="")
         server.start(flask_app)
-        if settings.mock:
+        if settings.mock and settings.simulate is None:
             from drm.demo import Demo
 
             stack.enter_context(Demo(manager))
@@ -91,7 +98,40 @@ def _run(settings: Settings, ended: threading.Event) -> None:
         logger.info("ending")
 
 
+def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
+    """What the manager is told of the settings."""
+    from drm.model import Price
+    from drm.policies import parse_policy
+    from drm.policies.pipeline import Pipeline
+
+    # The bounds that were not asked for are those of a pool that starts small; workers of others may be more.
+    bounds = settings.bounds if engine.no_launcher_reason is None or "workers" in settings.model_fields_set else None
+    chosen: dict[str, Any] = {"bounds": bounds, "budget": settings.budget, "interval_seconds": settings.interval}
+    if settings.worker_price is not None:
+        price = Price(settings.worker_price, "", "--worker-price", f"{datetime.now(UTC):%Y-%m-%d}")
+        chosen["worker_types"] = [replace(one, hourly_price=price) for one in engine.worker_types]
+    policy = settings.policy
+    if settings.simulate is not None:
+        chosen["pipeline"] = Pipeline(**SIMULATED_LIMITS)
+        chosen["now"] = SIMULATED_START
+        policy = policy if "policy" in settings.model_fields_set else SIMULATED_POLICY
+    return chosen | {"policy": parse_policy(policy)}
+
+
+def _runner(settings: Settings, state: DRMState) -> Runner:
+    from drm.runner import Runner, SteppedClock
+
+    if settings.simulate is None:
+        return Runner(state, settings.interval)
+    step_seconds = settings.interval * settings.speed
+    return Runner(state, settings.interval, SteppedClock(SIMULATED_START, step_seconds), speed=settings.speed)
+
+
 def _engine(settings: Settings) -> Engine:
+    if settings.simulate is not None:
+        from drm.engines.simulated import SimulatedEngine
+
+        return SimulatedEngine(settings.simulate, settings.seed)
     from drm.engines.dask import DaskEngine
 
     if settings.cluster is not None:

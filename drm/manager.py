@@ -116,6 +116,8 @@ class DynamicResourceManager:
         self._members_changed = False
         self._pool.account(seen, self._now)
         self._scaler.account(seen.launches, self._now)
+        for arrival in seen.arrivals[: self._pool.tasks.room]:
+            self._queue(arrival.name, arrival.resources, arrival.submitted_at, None, arrival.call)
 
     def _actuate(self, started: list[Task], decision: ScalingDecision) -> None:
         self._actuator.start(started, self._now)
@@ -205,17 +207,20 @@ class DynamicResourceManager:
         title = name or getattr(function, "__qualname__", None) or ("task" if function is None else type(function).__name__)
         with self._lock:
             self._refuse_when_closed()
-            self._task_number += 1
-            task = Task(
-                id=f"t-{self._run_id}-{self._task_number}",
-                name=str(title)[:NAME_LIMIT],
-                resources=resources or Resources(),
-                state="queued",
-                submitted_at=self._now,
-                duration_hint_seconds=duration_hint_seconds,
-                call=call,
-            )
-            return self._pool.tasks.add(task, self.cancel)
+            return self._queue(str(title), resources or Resources(), self._now, duration_hint_seconds, call)
+
+    def _queue(self, name: str, resources: Resources, submitted_at: float, duration_hint_seconds: float | None, call: Any) -> TaskHandle:
+        self._task_number += 1
+        task = Task(
+            id=f"t-{self._run_id}-{self._task_number}",
+            name=name[:NAME_LIMIT],
+            resources=resources,
+            state="queued",
+            submitted_at=submitted_at,
+            duration_hint_seconds=duration_hint_seconds,
+            call=call,
+        )
+        return self._pool.tasks.add(task, self.cancel)
 
     def finish(self, task_id: str, result: Any = None, error: BaseException | None = None) -> None:
         """A task of an external pool has ended, well or with an error; UnknownIdError where it is not running."""

@@ -6,7 +6,7 @@ No engine, no policy, no lock in here: the manager calls it under its own lock, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -185,16 +185,6 @@ class Pool:
         self._cancelling.add(task_id)
         return True
 
-    def depart(self, worker_id: str, reason: str, now: float, *, expected: bool) -> None:
-        """A worker has gone. One that was meant to go leaves the fleet; another stays in view as lost for a while."""
-        self._free_worker(worker_id, f"worker {worker_id} went: {reason}", now)
-        if expected:
-            self.fleet.remove([worker_id])
-        else:
-            self.fleet.set_state(worker_id, "lost")
-            self.fleet.used[self.fleet.row(worker_id)] = np.nan
-            self._lost_at[worker_id] = now
-
     def move(self, worker_id: str, to: WorkerState, *, sources: tuple[WorkerState, ...]) -> None:
         """Takes a worker from one of some states to another; InvalidValueError where it is in none of them."""
         state = self.fleet.state(worker_id)
@@ -222,17 +212,14 @@ class Pool:
 
     def _match_members(self, seen: Observation, now: float) -> None:
         fleet = self.fleet
-        for worker_id in [lost for lost, since in self._lost_at.items() if now - since > LOST_KEPT_SECONDS]:
+        forgotten = [lost for lost, since in self._lost_at.items() if now - since > LOST_KEPT_SECONDS]
+        for worker_id in forgotten:
             del self._lost_at[worker_id]
-            fleet.remove([worker_id])
+        fleet.remove(forgotten)
         if seen.worker_ids is self._seen_ids and fleet.ids is self._matched_ids:
             return
         listed = set(seen.worker_ids)
-        for worker_id in fleet.ids:
-            if worker_id not in listed and worker_id not in self._lost_at:
-                reason = seen.departures.get(worker_id, "")
-                expected = fleet.state(worker_id) in ("draining", "lost") or reason in ("deregistered", "retired")
-                self.depart(worker_id, reason or "it is no longer listed", now, expected=expected)
+        self._depart([one for one in fleet.ids if one not in listed and one not in self._lost_at], seen.departures, now)
         for worker_id in listed & self._lost_at.keys():
             del self._lost_at[worker_id]
         new = [index for index, worker_id in enumerate(seen.worker_ids) if worker_id not in fleet]
@@ -243,6 +230,20 @@ class Pool:
             fleet.price[rows] = [one.hourly if (one := self.worker_type(worker_id)) else math.nan for worker_id in ids]
         self._seen_ids, self._matched_ids = seen.worker_ids, fleet.ids
         self._seen_rows = fleet.rows(seen.worker_ids)
+
+    def _depart(self, worker_ids: Sequence[str], reasons: Mapping[str, str], now: float) -> None:
+        """Workers have gone. Those that were meant to go leave the fleet; others stay in view as lost for a while."""
+        expected = []
+        for worker_id in worker_ids:
+            reason = reasons.get(worker_id, "")
+            self._free_worker(worker_id, f"worker {worker_id} went: {reason or 'it is no longer listed'}", now)
+            if self.fleet.state(worker_id) in ("draining", "lost") or reason in ("deregistered", "retired"):
+                expected.append(worker_id)
+            else:
+                self.fleet.set_state(worker_id, "lost")
+                self.fleet.used[self.fleet.row(worker_id)] = np.nan
+                self._lost_at[worker_id] = now
+        self.fleet.remove(expected)
 
     def _free_worker(self, worker_id: str, reason: str, now: float) -> None:
         for reservation in self.reservations.release_worker(worker_id):

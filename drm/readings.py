@@ -89,7 +89,7 @@ def read_demand(pool: Pool, unanswered: Mapping[str, int], most_workers: int) ->
 
 
 def read_conditions(
-    pool: Pool, demand: Demand, now: float, *, ready: bool, unanswered: Mapping[str, int], policy: Policy, stale_after: float
+    pool: Pool, demand: Demand, now: float, *, ready: bool, unanswered: Mapping[str, int], policy: Policy, silent_after: float
 ) -> Conditions:
     """The conditions of an evaluation as far as they are of the pool."""
     fleet = pool.fleet
@@ -120,7 +120,7 @@ def read_conditions(
         cost_rate=cost_rate(pool) + sum(pool.worker_types[name].hourly * count for name, count in unanswered.items()),
         worker_price=demand.worker_type.hourly if demand.worker_type else math.nan,
         known_workers=len(ages) + lost,
-        silent_workers=int((ages > stale_after).sum()) + lost,
+        silent_workers=int((ages > silent_after).sum()) + lost,
     )
 
 
@@ -130,12 +130,14 @@ def cost_rate(pool: Pool) -> float:
     return float(pool.fleet.price[present].sum()) if present.any() else 0.0 if _priced(pool) else math.nan
 
 
-def choose_victims(fleet: Fleet, count: int, now: float) -> tuple[tuple[str, ...], str]:
-    """Which workers a scale-down takes, and why these: those on which least runs, of them the dearest, of them the longest idle."""
+def choose_victims(fleet: Fleet, count: int, now: float, grace_seconds: float) -> tuple[tuple[str, ...], str]:
+    """Which workers a scale-down takes, and why these: those on which least runs, of them those idle for the grace period, of them the
+    dearest, of them the longest idle."""
     rows = np.flatnonzero(fleet.states == RUNNING)
-    busy = np.isnan(fleet.idle_since[rows])
+    idle_since = fleet.idle_since[rows]
+    busy, fresh = np.isnan(idle_since), now - idle_since < grace_seconds
     price = np.nan_to_num(fleet.price[rows], nan=-1.0)
-    order = np.lexsort((np.nan_to_num(fleet.idle_since[rows], nan=np.inf), -price, fleet.reserved[rows], busy))[:count]
+    order = np.lexsort((np.nan_to_num(idle_since, nan=np.inf), -price, fresh, fleet.reserved[rows], busy))[:count]
     taken = rows[order]
     return tuple(fleet.ids[row] for row in taken), _why_these(fleet, taken, len(rows), now)
 
@@ -232,13 +234,18 @@ def _why_these(fleet: Fleet, taken: npt.NDArray[np.intp], running: int, now: flo
     busy = len(taken) - len(idle)
     parts = [
         f"{len(taken)} of {running} running workers, those on which least runs first, then the dearest, then the longest idle",
-        f"idle for {idle.min():.0f} to {idle.max():.0f} s" if len(idle) > 1 else f"idle for {idle[0]:.0f} s" if len(idle) else "",
+        f"idle for {_span(idle)} s" if len(idle) else "",
         f"{busy} of them still work on {tasks} tasks, which finish first" if busy else "no task is disturbed",
     ]
     prices = fleet.price[taken]
     if not np.isnan(prices).any():
         parts.append(f"they cost {prices.sum():.4g} an hour")
     return "; ".join(part for part in parts if part)
+
+
+def _span(amounts: FloatArray) -> str:
+    low, high = f"{amounts.min():.0f}", f"{amounts.max():.0f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _priced(pool: Pool) -> bool:

@@ -35,14 +35,29 @@ class SteadyClock:
         return self._time
 
 
+class SteppedClock:
+    """Simulated time: the same number of seconds later at each call."""
+
+    def __init__(self, start: float, step_seconds: float) -> None:
+        self._next, self._step_seconds = start, step_seconds
+
+    def __call__(self) -> float:
+        """The time now."""
+        now, self._next = self._next, self._next + self._step_seconds
+        return now
+
+
 class Runner:
     """Advances a state every `interval_seconds`, without drift, in a thread named `drm-runner`.
 
     Ticks are due at whole multiples of the interval after the start; one that takes longer than the interval skips those that it missed.
-    A state has at most one Runner; a second one raises DRMError.
+    A state has at most one Runner; a second one raises DRMError. `clock` tells the time of each tick; `speed` says how many of its seconds
+    pass in one.
     """
 
-    def __init__(self, state: DRMState, interval_seconds: float = 1.0, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, state: DRMState, interval_seconds: float = 1.0, clock: Callable[[], float] | None = None, *, speed: float = 1.0
+    ) -> None:
         if not (isinstance(interval_seconds, (int, float)) and math.isfinite(interval_seconds) and interval_seconds > 0):
             raise InvalidValueError(f"interval_seconds must be positive and finite, got {interval_seconds!r}")
         if state.runner is not None:
@@ -53,7 +68,7 @@ class Runner:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         state.runner = self
-        state.set_interval(self.interval_seconds)
+        state.set_interval(self.interval_seconds, speed)
 
     @property
     def running(self) -> bool:

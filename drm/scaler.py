@@ -89,7 +89,7 @@ class Scaler:
             self._demand_history.append(now, self._wanted(demand))
         decision = self._decision(self.ledger.next_id, now, ready, demand)
         if decision.action == "scale_down":
-            victims, why = choose_victims(self.pool.fleet, decision.count, now)
+            victims, why = choose_victims(self.pool.fleet, decision.count, now, self.policy.grace_seconds)
             for worker_id in victims:
                 self.pool.fleet.set_state(worker_id, "draining")
             decision = replace(decision, worker_ids=victims, granted=len(victims), selection=why, **self._parting(victims, decision))
@@ -111,8 +111,10 @@ class Scaler:
         return read_demand(self.pool, self.unanswered, self.limits.bounds.max)
 
     def _conditions(self, now: float, ready: bool, demand: Demand) -> Conditions:
-        stale_after = self.pipeline.stale_after_seconds
-        seen = read_conditions(self.pool, demand, now, ready=ready, unanswered=self.unanswered, policy=self.policy, stale_after=stale_after)
+        silent_after = self.pipeline.silent_after_seconds
+        seen = read_conditions(
+            self.pool, demand, now, ready=ready, unanswered=self.unanswered, policy=self.policy, silent_after=silent_after
+        )
         forecast = math.nan
         if isinstance(self.policy, PredictivePolicy):
             forecast = self._demand_history.forecast(now, self.policy.lead_seconds)

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from drm.decision import Bounds
 from drm.errors import InvalidValueError
 from drm.model import Resources
-from drm.policies import policy_names
+from drm.policies import parse_policy, policy_names
 
 CONFIG = "drm.toml"
 SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
@@ -23,6 +23,11 @@ SCHEMES = ("tcp", "tls", "ws", "wss", "ucx")
 RULES = {
     "port": "it must be a whole number from 0 to 65535; 0 takes a free port",
     "interval": "it must be a number of seconds from 0.05 to 3600",
+    "simulate": "it must be a whole number of workers from 1 to 10000",
+    "seed": "it must be a whole number of 0 or more",
+    "speed": "it must be a number from 0.01 to 3600",
+    "worker_price": "it must be an amount per hour, 0 or more",
+    "budget": "it must be an amount per hour, more than 0",
     "log_level": "it must be one of these: debug, info, warning, error",
 }
 """What is said where a value is not even of the right type."""
@@ -52,7 +57,18 @@ class Settings(BaseSettings):
     worker_shape: str | None = Field(
         None, description="what one worker has, as in cpu=2,memory=4GiB; a quarter of this machine if not given"
     )
-    policy: str = Field("queue", description=f"the scaling policy: {', '.join(policy_names())}")
+    worker_price: float | None = Field(
+        None, description="what one worker costs per hour, in your currency, for cost rates and the budget; unknown if not given"
+    )
+    budget: float | None = Field(None, description="the most that the pool may cost per hour, in the currency of the prices")
+    simulate: int | None = Field(
+        None, description="an invented fleet of up to so many workers (1 to 10000) under an invented load, instead of a real pool"
+    )
+    seed: int = Field(0, ge=0, description="with --simulate: the same seed makes the same history")
+    speed: float = Field(1.0, description="with --simulate: simulated seconds per second")
+    policy: str = Field(
+        "queue", description=f"the scaling policy ({', '.join(policy_names())}), with parameters as in queue,target_seconds=60"
+    )
     interval: float = Field(1.0, description="seconds between ticks")
     token: SecretStr | None = Field(
         None, description="what a browser or program must show; better given as DRM_TOKEN, which no process list shows"
@@ -82,9 +98,32 @@ class Settings(BaseSettings):
     @field_validator("policy")
     @classmethod
     def _known_policy(cls, name: str) -> str:
-        if name not in policy_names():
-            raise ValueError(f"it must be one of these: {', '.join(policy_names())}")
+        parse_policy(name)
         return name
+
+    @field_validator("worker_price", "budget")
+    @classmethod
+    def _amount(cls, amount: float | None, info: ValidationInfo) -> float | None:
+        is_budget = info.field_name == "budget"
+        if amount is not None and not (math.isfinite(amount) and (amount > 0 if is_budget else amount >= 0)):
+            raise ValueError(
+                f"it must be a finite amount per hour, {'more than 0; leave it out for no limit' if is_budget else '0 or more'}"
+            )
+        return amount
+
+    @field_validator("simulate")
+    @classmethod
+    def _fleet_size(cls, workers: int | None) -> int | None:
+        if workers is not None and not 1 <= workers <= 10_000:
+            raise ValueError(RULES["simulate"])
+        return workers
+
+    @field_validator("speed")
+    @classmethod
+    def _positive_speed(cls, speed: float) -> float:
+        if not (math.isfinite(speed) and 0.01 <= speed <= 3600):
+            raise ValueError(RULES["speed"])
+        return speed
 
     @field_validator("interval")
     @classmethod
@@ -118,11 +157,16 @@ class Settings(BaseSettings):
             raise ValueError(f"--host {self.host} is reached from other machines: give a --token, or --insecure to let everybody in")
         if self.cluster is not None and self.worker_shape is not None:
             raise ValueError(f"--worker-shape {self.worker_shape} has no use with --cluster: those workers are started by somebody else")
+        for flag, value in (("--cluster", self.cluster), ("--worker-shape", self.worker_shape), ("--worker-price", self.worker_price)):
+            if self.simulate is not None and value is not None:
+                raise ValueError(f"{flag} {value} has no use with --simulate: that fleet is invented, with its own worker types and prices")
         return self
 
     @property
     def bounds(self) -> Bounds:
-        """The bounds of the pool."""
+        """The bounds of the pool; of a simulated one, if none were given, a tenth of it to all of it."""
+        if self.simulate is not None and "workers" not in self.model_fields_set:
+            return Bounds(self.simulate // 10, self.simulate)
         return _bounds(self.workers)
 
     @property

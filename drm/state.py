@@ -81,10 +81,10 @@ class DRMState:
         self._refuse_after_fork()
         return self._health
 
-    def set_interval(self, interval_seconds: float) -> None:
-        """Tells readers and the history how often ticks come; the Runner calls it."""
+    def set_interval(self, interval_seconds: float, speed: float = 1.0) -> None:
+        """Tells readers and the history how often ticks come, and how fast the manager's time runs; the Runner calls it."""
         self._health = replace(self._health, interval_seconds=interval_seconds)
-        self.manager.history.sampling_seconds = interval_seconds
+        self.manager.history.sampling_seconds = interval_seconds * speed
 
     def advance(self, now: float) -> Snapshot:
         """One tick. An exception in it is logged once a minute at most, counted and kept as `health`; the last snapshot then stands."""

@@ -131,6 +131,11 @@ class TaskTable:
         self._served = None
         return handle
 
+    @property
+    def room(self) -> int:
+        """How many more tasks the queue takes."""
+        return max(0, self.queue_limit - len(self._queued))
+
     def get(self, task_id: str) -> Task:
         """A task that has not ended; UnknownIdError otherwise."""
         task = self._queued.get(task_id) or self.running.get(task_id)

@@ -36,7 +36,10 @@ from drm.policies.pipeline import (
 )
 
 MOST_CHANGES = 12
-BISECTIONS = 26
+PRECISION = 1e-6
+"""Of a change that is found by bisection, relative to it."""
+LEAST = 1e-9
+"""A relative change below this is as small as a number allows: the condition stands on its threshold."""
 
 
 Found = tuple[tuple[Flip, ...], tuple[Blocker, ...]]
@@ -153,8 +156,11 @@ def _smallest(flipped: Callable[[Conditions], bool], seen: Conditions, changed: 
     if math.isinf(short):
         short = MANY if short > 0 else -MANY
     if name in CONTINUOUS:
-        for _ in range(BISECTIONS):
+        begin = short
+        while abs(enough - short) > PRECISION * abs(enough - begin):
             middle = (short + enough) / 2
+            if middle in (short, enough):
+                break
             short, enough = (short, middle) if flipped(changed.with_value(name, middle)) else (middle, enough)
     else:
         short, enough = round(short), round(enough)
@@ -192,7 +198,11 @@ def _blockers(
 
 
 def _flip(name: str, value: float, needed: float) -> Flip:
-    continuous = name in CONTINUOUS and math.isfinite(value)
+    on_threshold = abs(needed - value) <= LEAST * max(1.0, abs(value))
+    continuous = name in CONTINUOUS and math.isfinite(value) and not on_threshold
+    if on_threshold:
+        words = f"{_words(name)} at all {'above' if needed > value else 'below'} {value:g} {UNIT_OF[name]}"
+        return Flip(name, value, needed, UNIT_OF[name], continuous, words)
     return Flip(name, value, needed, UNIT_OF[name], continuous, _sentence(name, value, needed))
 
 
@@ -225,10 +235,13 @@ def _sentence(name: str, value: float, needed: float) -> str:
         case "silent_workers":
             return f"{plural(-change, 'silent worker')} heard of again ({SILENT_SHARE:.0%} may be silent)"
         case "needed_workers":
-            return f"waiting tasks for {plural(abs(change), 'worker')} {'more' if change > 0 else 'less'}"
-    words = name.removesuffix("_workers").removesuffix("_tasks").removesuffix("_seconds").replace("_", " ")
-    noun = {"workers": f"{words} worker", "tasks": f"{words} task", "seconds": "second"}.get(UNIT_OF[name], UNIT_OF[name])
+            return f"waiting tasks for {abs(change):g} {'more' if change > 0 else 'fewer'} {'worker' if abs(change) == 1 else 'workers'}"
+    noun = {"workers": f"{_words(name)} worker", "tasks": f"{_words(name)} task", "seconds": "second"}.get(UNIT_OF[name], UNIT_OF[name])
     return f"{plural(round(abs(change), 3), noun)} {'more' if change > 0 else 'less' if UNIT_OF[name] == 'seconds' else 'fewer'}"
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_workers").removesuffix("_tasks").removesuffix("_seconds").replace("_", " ")
 
 
 def _sign(number: float) -> int:

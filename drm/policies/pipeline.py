@@ -55,6 +55,7 @@ class Pipeline(ParameterSet):
     max_step_up: float = parameter(10_000, "workers", 1, 10_000, "a scale-up adds no more than this at once")
     max_step_down: float = parameter(10_000, "workers", 1, 10_000, "a scale-down takes no more than this at once")
     stale_after_seconds: float = parameter(120.0, "seconds", 1, 86400, "nothing is decided on data that is older")
+    silent_after_seconds: float = parameter(45.0, "seconds", 1, 86400, "a worker that was not heard of for longer counts as silent")
     backoff_seconds: float = parameter(5.0, "seconds", 0.1, 3600, "from a failed launch to the next try; it doubles with each failure")
     max_backoff_seconds: float = parameter(300.0, "seconds", 0.1, 86400, "the longest time between two tries")
 
