@@ -198,7 +198,7 @@ def _affordable(seen: Conditions, size: int, current: int) -> int:
         return current
     if seen.worker_price <= 0:
         return size if room >= 0 else current
-    return min(size, current + max(0, math.floor(room / seen.worker_price + EPSILON)))
+    return current + math.floor(max(0.0, min(size - current, room / seen.worker_price + EPSILON)))
 
 
 def _safe(seen: Conditions, size: int, current: int, *, repair: bool) -> int:

@@ -197,7 +197,7 @@ def conditions(draw: Any) -> Conditions:
     )
 
 
-@settings(max_examples=400)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(conditions(), st.sampled_from(policy_names()))
 def test_flips_hold_whatever_the_conditions(seen: Conditions, name: str) -> None:
     """For any policy and any conditions: a joint set is found, it flips the action, and no continuous member of it is more than needed."""
