@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# In the order of tests/conftest.py: those that take longest first, so that no process is left with a long one at the end.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test lint bench soak screenshots clean
 
@@ -12,8 +14,9 @@ run: .venv/installed
 
 test: .venv/installed-tests lint
 	@DRM_BROWSER="$$(sh tests/browser/find_browser.sh $(BIN)/python)" && export DRM_BROWSER && \
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/unit && \
-	$(BIN)/python -m pytest tests/integration tests/browser
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) tests/unit && \
+	$(BIN)/python -m pytest -n 3 $(BY_FILE) tests/integration tests/test_*.py && \
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) tests/browser
 
 lint: .venv/installed-tests
 	$(BIN)/ruff check .
@@ -35,9 +38,9 @@ clean:
 # The stamps keep a second `make run` from installing again.
 .venv/installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[push]'
 	@touch .venv/installed .venv
 
 .venv/installed-tests: .venv/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[push,test]'
 	@touch .venv/installed-tests

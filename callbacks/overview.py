@@ -7,15 +7,14 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.callbacks.ticks import draw_in_browser, read_tick
+from drm.callbacks import time_words
+from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.figures import overview
-from drm.model import RESOURCES
 from drm.state import DRMState
 
 KEY = "overview"
 NUMBER_PARTS = ("value", "note", "more", "warning")
-BAR_TEXTS = ("used", "allocated", "capacity")
-BARS = ("used", "allocated")
+DECISION_PARTS = ("action", "now", "size", "warning")
 
 
 def register(app: Dash, state: DRMState) -> None:
@@ -24,18 +23,9 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         output={
-            "workers": {part: Output(ids.card("workers", part), "children") for part in NUMBER_PARTS},
             "tasks": {part: Output(ids.card("tasks", part), "children") for part in NUMBER_PARTS},
-            "decision": {part: Output(ids.card("decision", part), "children") for part in ("action", "now")},
-            "resources": {
-                name: {
-                    "hidden": Output(ids.card(name, "row"), "hidden"),
-                    **{part: Output(ids.card(name, part), "children") for part in BAR_TEXTS},
-                    **{f"{bar}_width": Output(ids.card(name, f"{bar}-bar"), "style") for bar in BARS},
-                }
-                for name in RESOURCES
-            },
-            "resources_note": Output(ids.card("resources", "note"), "children"),
+            "queue": {part: Output(ids.card("queue", part), "children") for part in NUMBER_PARTS},
+            "decision": {part: Output(ids.card("decision", part), "children") for part in DECISION_PARTS},
             "wire": Output(ids.wire(KEY), "data"),
             "drawn": Output(ids.drawn(KEY), "data"),
             "empty": Output(ids.empty(KEY), "children"),
@@ -46,31 +36,17 @@ def register(app: Dash, state: DRMState) -> None:
     )
     def render(tick: object, drawn: str | None) -> dict[str, Any]:
         asked = read_tick(tick)
-        snapshot = state.snapshot
+        view = view_at(state, asked.at)
+        snapshot = view.snapshot
         seconds, scheme = asked.range_seconds, asked.scheme
-        window = state.fleet(seconds)
-        etag = f"{window.etag} {scheme} {seconds}"
+        window = view.fleet(seconds)
+        etag = f"{window.etag} {scheme} {seconds} {view.moment}"
         figure = overview.build(window, scheme, seconds) if etag != drawn else None
-        resources = {name: overview.resource_text(snapshot, name) for name in RESOURCES}
         return {
-            "workers": overview.workers_text(snapshot),
             "tasks": overview.tasks_text(snapshot),
+            "queue": overview.queue_text(snapshot),
             "decision": overview.decision_text(snapshot),
-            "resources": {name: _bar(text) for name, text in resources.items()},
-            "resources_note": "" if any(resources.values()) else "No worker has joined yet: what they have shows here once one runs.",
             "wire": figure if figure is not None else no_update,
             "drawn": etag,
-            "empty": no_update
-            if etag == drawn or figure
-            else "Nothing is recorded yet: the first tick of the controller begins the history.",
+            "empty": no_update if etag == drawn or figure else time_words.nothing_recorded(view.moment),
         }
-
-
-def _bar(text: dict[str, Any] | None) -> dict[str, Any]:
-    if text is None:
-        return {"hidden": True, **dict.fromkeys((*BAR_TEXTS, *(f"{bar}_width" for bar in BARS)), no_update)}
-    return {
-        "hidden": False,
-        **{part: text[part] for part in BAR_TEXTS},
-        **{f"{bar}_width": {"width": f"{text[f'{bar}_width']:.1f}%"} for bar in BARS},
-    }

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.callbacks.ticks import draw_in_browser, read_group, read_tick
+from drm.callbacks.ticks import draw_in_browser, present_resources, read_group, read_tick, view_at
 from drm.figures import utilization
 from drm.figures.units import LABELS
 from drm.model import RESOURCES
-from drm.snapshot import Snapshot
 from drm.state import DRMState
 
 KEY = "utilization"
@@ -51,10 +49,10 @@ def register(app: Dash, state: DRMState) -> None:
             return (no_update,) * 5
         asked, group = read_tick(tick), read_group(selected)
         seconds, scheme = asked.range_seconds, asked.scheme
-        window = state.heatmap(seconds, resource, measure, worker_ids=group)
-        snapshot = state.snapshot
-        options = _present(snapshot)
-        etag = f"{window.etag} {seconds} {scheme} {resource} {measure} {group} {options}"
+        view = view_at(state, asked.at)
+        window, snapshot = view.heatmap(seconds, resource, measure, worker_ids=group), view.snapshot
+        options = present_resources(snapshot)
+        etag = f"{window.etag} {seconds} {scheme} {resource} {measure} {group} {options} {view.moment}"
         if etag == drawn:
             return (no_update,) * 5
         capacities = dict(zip(snapshot.worker_ids, snapshot.capacity[:, RESOURCES.index(resource)].tolist(), strict=True))
@@ -63,12 +61,6 @@ def register(app: Dash, state: DRMState) -> None:
             {"data": [], "layout": {}} if figure is None else figure,
             etag,
             "" if figure else f"No worker with {LABELS[resource]} has been seen in this range: start one, or choose a longer range.",
-            [{"label": LABELS[name], "value": name} for name in options],
+            options,
             {"display": "inline-block" if group else "none"},
         )
-
-
-def _present(snapshot: Snapshot) -> list[str]:
-    """The resources that the pool has; cpu and memory always, for what is no longer there."""
-    has = np.any(snapshot.capacity > 0, axis=0).tolist()
-    return [name for index, name in enumerate(RESOURCES) if index < 2 or has[index]]

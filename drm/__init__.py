@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from drm.dashboard import create_app, mount
+    from drm.cloud.manager import CloudProviderManager
+    from drm.dashboard import MountError, create_app, mount
     from drm.decision import Bounds, ScalingDecision
     from drm.engines.dask import DaskEngine
     from drm.engines.external import ExternalEngine
@@ -21,33 +22,51 @@ if TYPE_CHECKING:
         EngineError,
         InfeasibleError,
         InvalidValueError,
+        ProviderError,
         QueueFull,
         TaskError,
         UnknownIdError,
     )
+    from drm.export import BrowserError
+    from drm.files import ExportError
+    from drm.integration import DRMVisualizationIntegration
     from drm.manager import DynamicResourceManager
     from drm.model import Reservation, Resources, Task, Worker
+    from drm.monitoring import MonitoringDashboard
+    from drm.optimizer import ResourceOptimizer
     from drm.runner import Runner
+    from drm.server import PortError
     from drm.snapshot import Snapshot
     from drm.state import DRMState
     from drm.tasks import TaskHandle
+    from drm.visualization import DRMVisualization
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Bounds": "decision",
+    "BrowserError": "export",
     "CapacityError": "errors",
+    "CloudProviderManager": "cloud.manager",
     "DRMError": "errors",
     "DRMState": "state",
+    "DRMVisualization": "visualization",
+    "DRMVisualizationIntegration": "integration",
     "DaskEngine": "engines.dask",
     "DuplicateIdError": "errors",
     "DynamicResourceManager": "manager",
     "EngineError": "errors",
+    "ExportError": "files",
     "ExternalEngine": "engines.external",
     "InfeasibleError": "errors",
     "InvalidValueError": "errors",
+    "MonitoringDashboard": "monitoring",
+    "MountError": "dashboard",
+    "PortError": "server",
+    "ProviderError": "errors",
     "QueueFull": "errors",
     "Reservation": "model",
+    "ResourceOptimizer": "optimizer",
     "Resources": "model",
     "Runner": "runner",
     "ScalingDecision": "decision",
@@ -63,18 +82,28 @@ _HOME = {
 
 __all__ = [
     "Bounds",
+    "BrowserError",
     "CapacityError",
+    "CloudProviderManager",
     "DRMError",
     "DRMState",
+    "DRMVisualization",
+    "DRMVisualizationIntegration",
     "DaskEngine",
     "DuplicateIdError",
     "DynamicResourceManager",
     "EngineError",
+    "ExportError",
     "ExternalEngine",
     "InfeasibleError",
     "InvalidValueError",
+    "MonitoringDashboard",
+    "MountError",
+    "PortError",
+    "ProviderError",
     "QueueFull",
     "Reservation",
+    "ResourceOptimizer",
     "Resources",
     "Runner",
     "ScalingDecision",

@@ -46,7 +46,7 @@ class Actuator:
         self._ask(
             lambda: self._engine.launch(decision.count, self._pool.worker_types[decision.worker_type or ""], str(decision.id)),
             lambda error: self._scaler.launch_failed(decision, error),
-            f"{decision.count} workers could not be launched",
+            f"a launch of {decision.count} failed",
         )
 
     def retire_drained(self) -> None:

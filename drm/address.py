@@ -1,30 +1,58 @@
-"""What of the page stands in its address, so that a copied URL shows the same view."""
+"""Where the page is, and what of it stands in its address, so that a copied URL shows the same view."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from drm import ids
+from drm.analysis.allocation import SORTS
+from drm.analysis.lifetimes import SHOWS
+from drm.analysis.lifetimes import SORTS as LIFETIME_SORTS
 from drm.model import RESOURCES
-from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
+from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, LONGEST_SECONDS, RANGES, REFRESHES, SHORTEST_SECONDS, TABS
+
+DEFAULT_PREFIX = "/drm-dashboard/"
+TICKS_PATH = "_drm-ticks"
+"""Where, under the page's prefix, the server of a pushed page keeps its websocket."""
+
+
+WORD = r"[a-z0-9.-]{1,40}"
+SECONDS_RULE = f"{SHORTEST_SECONDS:.0f} to {LONGEST_SECONDS:.0f} seconds as in 1380s"
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One name of the query, the component property that it is, and its values; any other value stands for the default."""
+    """One name of the query, the component property that it is, and its values; for any other value the default is shown, and words."""
 
     name: str
     component: str
     prop: str
     values: tuple[str, ...]
     default: str
+    pattern: str = ""
+    """What other values look like, as a regular expression of Python and of JavaScript."""
+    rule: str = ""
+    """What they are, in words."""
+    instead: str = ""
+    """What the default shows, in words, where it is empty."""
 
 
 CHOICES = (
     Choice("tab", ids.TABS, "value", tuple(tab.key for tab in TABS), TABS[0].key),
-    Choice("range", ids.RANGE, "value", tuple(RANGES), DEFAULT_RANGE),
+    Choice("range", ids.RANGE, "value", tuple(RANGES), DEFAULT_RANGE, r"[0-9]{1,9}(\.[0-9]{1,6})?s", SECONDS_RULE),
+    Choice("at", ids.AT, "data", (), "", r"[0-9]{1,11}(\.[0-9]{1,9})?", "epoch seconds, as in 1767600000", "the present"),
     Choice("refresh", ids.REFRESH, "value", ("0", *map(str, REFRESHES)), str(DEFAULT_REFRESH)),
     Choice("theme", ids.THEME, "value", ("auto", "light", "dark"), "auto"),
     Choice("resource", ids.RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("efficiency_of", ids.EFFICIENCY_RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("efficiency_by", ids.EFFICIENCY_BY, "value", ("name", "shape"), "name"),
     Choice("measure", ids.MEASURE, "value", ("used", "allocated"), "used"),
+    Choice("lifetimes", ids.LIFETIMES_SHOW, "value", SHOWS, SHOWS[0]),
+    Choice("lifetimes_sort", ids.LIFETIMES_SORT, "value", LIFETIME_SORTS, LIFETIME_SORTS[0]),
+    Choice("demand", ids.DEMAND_RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("instance", ids.INSTANCE_TYPE, "value", (), "m5.large", WORD, "the name of an instance type"),
+    Choice("region", ids.CLOUD_REGION, "value", (), "us-east-1", WORD, "the name of a region"),
+    Choice("decision", ids.DECISION, "data", ("now",), "", r"[0-9]{1,15}", "the number of a decision", "none"),
+    Choice("allocation_resource", ids.ALLOCATION_RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("allocation_sort", ids.ALLOCATION_SORT, "value", SORTS, SORTS[0]),
 )

@@ -5,25 +5,23 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import sys
-import threading
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from drm import __version__
+from drm import __version__, commands
 from drm.errors import DRMError, EngineError, InvalidValueError
+from drm.signals import End, end_on_signals
 
 if TYPE_CHECKING:
     from drm.engines import Engine
+    from drm.history.store import HistoryStore
     from drm.runner import Runner
     from drm.settings import Settings
     from drm.state import DRMState
-
-URL_PREFIX = "/drm-dashboard/"
 
 BAD_SETTING, NO_CLUSTER = 2, 3
 """Exit statuses."""
@@ -40,13 +38,17 @@ logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the program until SIGTERM or Ctrl-C, and returns its exit status. What was asked for wrongly is one line on stderr."""
+    """Runs the program until SIGTERM or Ctrl-C, or the command that stands first (`drm.commands`), and returns its exit status. What was
+    asked for wrongly is one line on stderr."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in commands.NAMES:
+        return commands.run(given)
     # Before anything that takes time to import, so that a signal is heard from the first moment on.
-    ended = _until_signal()
+    ended = end_on_signals()
     from drm.settings import Settings
 
     try:
-        settings = Settings.from_command_line(sys.argv[1:] if arguments is None else arguments)
+        settings = Settings.from_command_line(given)
         if settings.version:
             print(f"drm {__version__}")
         else:
@@ -61,36 +63,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(settings: Settings, ended: threading.Event) -> None:
+def _run(settings: Settings, ended: End) -> None:
     _log(settings.log_level)
     # What is slow to import comes after the settings and the port are known to be good.
-    from drm.server import Server, create_standalone
+    from drm.address import DEFAULT_PREFIX
+    from drm.serving import LiveDashboard, open_server, start_dashboard
 
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(Server(settings.host, settings.port))
+        server = stack.enter_context(open_server(settings.host, settings.port, push=settings.push))
+        store = _store(settings)
+        if store is not None:
+            stack.callback(store.close)
         engine = _engine(settings)
         stack.callback(engine.close)
         from drm.manager import DynamicResourceManager
         from drm.state import DRMState
 
-        manager = stack.enter_context(DynamicResourceManager(engine, **_choices(settings, engine)))
+        manager = stack.enter_context(DynamicResourceManager(engine, store=store, **_choices(settings, engine)))
         state = DRMState(manager)
         stack.enter_context(_runner(settings, state))
         if ended.is_set():
             return
 
-        from drm.dashboard import mount
-
         token = settings.token.get_secret_value() if settings.token else None
-        flask_app = create_standalone(settings.host, URL_PREFIX, token=token, further_hosts=settings.further_hosts)
-        mount(flask_app, state, URL_PREFIX, api_prefix="")
-        server.start(flask_app)
+        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts}
+        live = stack.enter_context(LiveDashboard(state, settings.host, insecure=settings.insecure, **rules))
+        start_dashboard(server, state, live=live.open if live.possible and not settings.push else None, **rules)
         if settings.mock and settings.simulate is None:
             from drm.demo import Demo
 
             stack.enter_context(Demo(manager))
         _warn(settings, server.port)
-        page = server.url + URL_PREFIX
+        page = server.url + DEFAULT_PREFIX
+        if store is not None:
+            store.tell({"url": server.url})
         print(f"drm: the dashboard is at {page} (Ctrl-C ends it)", flush=True)
         if settings.open and not webbrowser.open(page):
             logger.warning("--open: no browser was found")
@@ -118,13 +124,25 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
     return chosen | {"policy": parse_policy(policy)}
 
 
+def _store(settings: Settings) -> HistoryStore | None:
+    folder = settings.history_folder
+    if folder is None:
+        return None
+    from drm.history.store import HistoryStore
+
+    return HistoryStore(folder, retention_days=settings.retention_days)
+
+
 def _runner(settings: Settings, state: DRMState) -> Runner:
     from drm.runner import Runner, SteppedClock
 
     if settings.simulate is None:
         return Runner(state, settings.interval)
     step_seconds = settings.interval * settings.speed
-    return Runner(state, settings.interval, SteppedClock(SIMULATED_START, step_seconds), speed=settings.speed)
+    store = state.manager.store
+    # Invented time goes on where it ended, in a folder that knows of it.
+    start = SIMULATED_START if store is None else max(SIMULATED_START, store.last_epoch() + step_seconds)
+    return Runner(state, settings.interval, SteppedClock(start, step_seconds), speed=settings.speed)
 
 
 def _engine(settings: Settings) -> Engine:
@@ -142,14 +160,6 @@ def _engine(settings: Settings) -> Engine:
         raise InvalidValueError(str(error)) from error
 
 
-def _until_signal() -> threading.Event:
-    """An event that SIGTERM and SIGINT set, however often. Signals belong to the program, so this is here and not in the server."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    return ended
-
-
 def _warn(settings: Settings, port: int) -> None:
     if settings.insecure and settings.token is None and not settings.is_loopback:
         logger.warning("--insecure: everybody who reaches port %d of this machine sees this pool", port)
@@ -159,7 +169,7 @@ def _warn(settings: Settings, port: int) -> None:
 
 def _log(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for name in ("waitress", "asyncio"):
+    for name in ("waitress", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
     # distributed sets the levels of its own loggers when it is imported; this is the name under which it reads them before that.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")

@@ -12,6 +12,10 @@ from drm.model import Resources
 
 Action = Literal["scale_up", "scale_down", "maintain"]
 Outcome = Literal["pending", "done", "partial", "failed"]
+Kind = Literal["up", "down", "maintained", "blocked", "failed", "user"]
+
+UNREADY_CODES = ("warm_up", "stale_data", "missing_data")
+"""Reasons for which nothing could be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,16 @@ class Input:
     margin: float | None = None
     """value - threshold: how far the number is past (positive) or short of (negative) the threshold."""
     age_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A condition that a policy watches: above one value it grows the pool, below another it shrinks it. NaN: no such value."""
+
+    condition: str
+    value: float
+    above: float = math.nan
+    below: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +89,13 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """What a run of identical `maintain`s came to. Its first evaluation is the decision that carries it."""
+    """What a run of identical `maintain`s came to. Its first evaluation is the decision that carries it.
 
-    evaluations: int
+    As it stood at a moment before its end, `evaluations` is None and `last_inputs` are empty, since they are kept of the whole run only; so
+    is the closest one where it came after.
+    """
+
+    evaluations: int | None
     last_at: float
     last_inputs: tuple[Input, ...]
     closest_at: float
@@ -127,17 +145,42 @@ class ScalingDecision:
     requested_at: float | None = None
     ready_at: float | None = None
     first_task_at: float | None = None
+    settled_at: float | None = None
+    """When its outcome was known."""
     cost_rate_before: float | None = None
     cost_rate_after: float | None = None
     fold: Fold | None = None
 
     @property
-    def evaluations(self) -> int:
-        """How many evaluations stand in this row."""
+    def evaluations(self) -> int | None:
+        """How many evaluations stand in this row; None where that is not known of a moment of the past."""
         return self.fold.evaluations if self.fold else 1
+
+    @property
+    def target(self) -> int:
+        """The size that it asked for."""
+        return self.current + (self.count if self.action == "scale_up" else -self.count)
+
+    @property
+    def kind(self) -> Kind:
+        """What a reader looks for: `blocked` left the pool as it is although another size was wanted, or because nothing could be decided;
+        `failed` brought nothing, be it the launch or the policy itself; `user` is what a person changed."""
+        if self.actor == "user":
+            return "user"
+        if self.outcome == "failed" or self.code == "policy_error":
+            return "failed"
+        if self.action != "maintain":
+            return "up" if self.action == "scale_up" else "down"
+        wanted = self.desired != self.current or self.bounded != self.current
+        return "blocked" if wanted or self.code in UNREADY_CODES else "maintained"
+
+    @property
+    def last_at(self) -> float:
+        """When it was last evaluated so."""
+        return self.fold.last_at if self.fold else self.timestamp
 
     @property
     def distance(self) -> float:
         """How close it came to acting: the smallest |margin| / |threshold| among its inputs; infinite where none has a threshold."""
         shares = [abs(one.margin / one.threshold) for one in self.inputs if one.threshold and one.margin is not None]
-        return min(shares, default=math.inf)
+        return min((share for share in shares if not math.isnan(share)), default=math.inf)

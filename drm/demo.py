@@ -94,7 +94,7 @@ class Demo:
     def submit(self, second: int) -> int:
         """Submits what arrives in one second, and says how many tasks that were; none where there is no worker to size them by."""
         worker = self._worker()
-        if worker is None or self._manager.snapshot.tasks.queued > QUEUE_ENOUGH:
+        if worker is None or (self._manager.snapshot.tasks.queued or 0) > QUEUE_ENOUGH:
             return 0
         kinds = arrivals(second, self._seed)
         for kind in kinds:

@@ -9,6 +9,10 @@ class InvalidValueError(DRMError, ValueError):
     """A value breaks a rule that its message states."""
 
 
+class FutureError(InvalidValueError):
+    """A moment that no tick has reached yet."""
+
+
 class UnknownIdError(DRMError, KeyError):
     """No worker, task, reservation or decision has this id."""
 
@@ -37,5 +41,25 @@ class EngineError(DRMError):
     """The engine cannot do what was asked, or does not answer."""
 
 
+class ProviderError(DRMError):
+    """A cloud provider cannot do what was asked, or does not answer."""
+
+
 class TaskError(DRMError):
     """A task ended without a result: it was lost, cancelled, or its outcome could not travel."""
+
+
+class HistoryError(DRMError):
+    """History cannot be kept or read there."""
+
+
+class HeldError(HistoryError):
+    """Another program keeps the history there."""
+
+
+class CopyBusyError(HistoryError):
+    """A copy of the history is made already; there is one at a time."""
+
+
+class NoRoomError(HistoryError):
+    """There is too little room on the disk for a copy of the history."""

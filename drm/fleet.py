@@ -28,6 +28,7 @@ _COLUMNS: Mapping[str, tuple[tuple[int, ...], str, float]] = {
     "last_seen": ((), "f8", np.nan),
     "idle_since": ((), "f8", np.nan),
     "price": ((), "f8", np.nan),
+    "kind": ((), "i8", 0),
 }
 """Column -> shape of one row, dtype, and the value that a new row starts with."""
 
@@ -60,6 +61,8 @@ class Fleet:
     """(n,) since when it has had nothing to do; NaN while it has"""
     price: FloatArray
     """(n,) what it costs per hour; NaN where that is not known"""
+    kind: npt.NDArray[np.int64]
+    """(n,) the number of its kind of instance, in the pool's `Kinds`"""
 
     def __init__(self) -> None:
         self._store = {name: np.full((INITIAL_ROWS, *shape), start, dtype) for name, (shape, dtype, start) in _COLUMNS.items()}
@@ -102,9 +105,9 @@ class Fleet:
     ) -> None:
         """Appends k workers that are not yet here: capacity (k, 4), slots (k,), states (k,)."""
         first, size = len(self._rows), len(self._rows) + len(worker_ids)
-        self._rows.update(zip(worker_ids, range(first, size), strict=True))
-        if len(self._rows) != size:
+        if len(set(worker_ids)) < len(worker_ids) or any(worker_id in self._rows for worker_id in worker_ids):
             raise ValueError("a worker was added twice")
+        self._rows.update(zip(worker_ids, range(first, size), strict=True))
         self._reserve_rows(size)
         for name, (_, _, start) in _COLUMNS.items():
             self._store[name][first:size] = start
@@ -132,11 +135,12 @@ class Fleet:
         self._bind()
 
     def reserve(self, rows: npt.NDArray[np.intp], request: FloatArray) -> None:
-        """Books the same request (4,) on each of these rows; a row may stand there several times."""
+        """Books the same request (4,) on each of these rows, which are idle no more; a row may stand there several times."""
         counts = np.bincount(rows, minlength=len(self))
         touched = np.flatnonzero(counts)
         self.allocated[touched] += counts[touched, None] * request
         self.reserved[touched] += counts[touched]
+        self.idle_since[touched] = np.nan
 
     def release(self, row: int, request: FloatArray) -> None:
         """Gives one request (4,) back."""

@@ -1,25 +1,30 @@
 """Every decision, kept and queried.
 
 A run of identical `maintain`s is one row that counts them. Rows stand as columns for queries; what a decision rested on stands beside them,
-the newest whole, older ones packed in blocks, so that 30 days of evaluations take tens of megabytes. Ids count up from 1 and are never used
-twice. Not thread-safe: the manager's lock guards it.
+the newest whole, older ones packed in blocks, so that 30 days of evaluations take tens of megabytes. Ids count up from 1, some are left
+out, and none is used twice. Thread-safe: a short lock of its own, so that no reader makes a tick wait.
 """
 
 from __future__ import annotations
 
+import logging
 import math
 import pickle
+import threading
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from drm.decision import Action, Fold, Outcome, ScalingDecision
-from drm.errors import InvalidValueError, UnknownIdError
+from drm.decision import Fold, ScalingDecision
+from drm.errors import DRMError, UnknownIdError
+from drm.ledger_query import ACTIONS, KINDS, OUTCOMES, Columns, Query, words_of
+
+logger = logging.getLogger(__name__)
 
 ROWS_KEPT = 250_000
 """The oldest rows go beyond so many, or beyond `SECONDS_KEPT`."""
@@ -29,43 +34,22 @@ BLOCK = 64
 WHOLE_BLOCKS = 4
 """So many of the newest full blocks stay unpacked: outcomes still arrive there."""
 THAWED_BLOCKS = 8
-LIMIT = 1000
-"""The most decisions that one query returns."""
-
-ACTIONS: tuple[Action, ...] = get_args(Action)
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
-
 COLUMNS = np.dtype(
-    [("start", "f8"), ("end", "f8"), ("action", "u1"), ("outcome", "u1"), ("code", "u2"), ("actor", "u2"), ("evaluations", "u4")]
+    [
+        ("id", "i8"),
+        ("start", "f8"),
+        ("end", "f8"),
+        ("settled", "f8"),
+        ("action", "u1"),
+        ("outcome", "u1"),
+        ("kind", "u1"),
+        ("code", "u2"),
+        ("actor", "u2"),
+        ("evaluations", "u4"),
+        ("current", "i4"),
+        ("target", "i4"),
+    ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which decisions are meant; None leaves a field open.
-
-    `since`, `until`: epoch seconds; a folded row counts where its run touches them. `before`: only ids below it. `worker`: an id among the
-    decision's `worker_ids`. InvalidValueError where an action or an outcome does not exist, or the limit is not in 1 to `LIMIT`.
-    """
-
-    since: float = -math.inf
-    until: float = math.inf
-    action: str | None = None
-    code: str | None = None
-    actor: str | None = None
-    outcome: str | None = None
-    worker: str | None = None
-    before: int | None = None
-    limit: int = 100
-
-    def __post_init__(self) -> None:
-        for name, value, known in (("action", self.action, ACTIONS), ("outcome", self.outcome, OUTCOMES)):
-            if value is not None and value not in known:
-                raise InvalidValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
-        if math.isnan(self.since) or math.isnan(self.until) or self.since > self.until:
-            raise InvalidValueError(f"a query's time runs from since to until, got {self.since} to {self.until}")
-        if not 1 <= self.limit <= LIMIT:
-            raise InvalidValueError(f"limit must be between 1 and {LIMIT}, got {self.limit}")
 
 
 class Ledger:
@@ -75,15 +59,20 @@ class Ledger:
         self._rows_kept = rows_kept
         self._seconds_kept = seconds_kept
         self._columns = np.zeros(1024, dtype=COLUMNS)
-        self._first_id = 1
+        self._next_id = 1
         self._rows = 0
         self._words: dict[str, int] = {}
         self._whole: dict[int, ScalingDecision] = {}
         self._packed: dict[int, bytes] = {}
         self._amended: dict[int, ScalingDecision] = {}
         """Decisions of packed blocks whose outcome came later."""
-        self._thawed: OrderedDict[int, list[ScalingDecision]] = OrderedDict()
+        self._thawed: OrderedDict[int, dict[int, ScalingDecision]] = OrderedDict()
         self._by_worker: dict[str, list[int]] = {}
+        self._lock = threading.RLock()
+        self._changes = 0
+        self._changed: set[int] | None = None
+        """Rows that `take_changed` has not told of; None: nobody asks."""
+        self._fetch: Callable[[int, int], list[ScalingDecision]] | None = None
 
     def __len__(self) -> int:
         return self._rows
@@ -91,148 +80,312 @@ class Ledger:
     @property
     def next_id(self) -> int:
         """The id of the next row."""
-        return self._first_id + self._rows
+        return self._next_id
+
+    @property
+    def first_id(self) -> int:
+        """The id of the oldest row that is kept; that of the next one where there is none."""
+        return int(self._columns["id"][0]) if self._rows else self._next_id
 
     def append(self, decision: ScalingDecision) -> ScalingDecision:
         """Keeps a decision, whose id becomes the next one; or folds it into the last row where both leave the pool as it is, for the same
         reason. Returns the row as it is kept."""
-        last = self.find(self.next_id - 1)
-        if last is not None and _same_maintain(last, decision):
-            kept = replace(last, fold=_folded(last, decision))
+        with self._lock:
+            last = self.find(int(self._columns["id"][self._rows - 1])) if self._rows else None
+            if last is not None and _same_maintain(last, decision):
+                kept = replace(last, fold=_folded(last, decision))
+                self._write(kept)
+                return kept
+            kept = replace(decision, id=self.next_id)
+            if self._rows == len(self._columns):
+                self._columns = np.resize(self._columns, 2 * self._rows)
+            self._columns["id"][self._rows] = kept.id
+            self._next_id += 1
+            self._rows += 1
+            self._changes += 1
             self._write(kept)
+            self._pack(kept.id)
+            self._forget(kept.timestamp)
             return kept
-        kept = replace(decision, id=self.next_id)
-        if self._rows == len(self._columns):
-            self._columns = np.resize(self._columns, 2 * self._rows)
-        self._rows += 1
-        self._write(kept)
-        self._pack(kept.id)
-        self._forget(kept.timestamp)
-        return kept
 
     def find(self, decision_id: int) -> ScalingDecision | None:
-        """The decision with that id, if it is still kept."""
-        if not self._first_id <= decision_id < self.next_id:
-            return None
-        whole = self._whole.get(decision_id) or self._amended.get(decision_id)
-        if whole is not None:
-            return whole
-        block = decision_id // BLOCK
-        decisions = self._thawed.get(block)
-        if decisions is None:
-            # Packed by this very object: nothing from outside is unpickled.
-            decisions = self._thawed[block] = pickle.loads(zlib.decompress(self._packed[block]))
-            if len(self._thawed) > THAWED_BLOCKS:
-                self._thawed.popitem(last=False)
-        return decisions[decision_id - decisions[0].id]
+        """The decision with that id, if it is still kept; None as well where it cannot be read now."""
+        with self._lock:
+            if self._row(decision_id) is None:
+                return None
+            whole = self._whole.get(decision_id) or self._amended.get(decision_id)
+            if whole is not None:
+                return whole
+            block = decision_id // BLOCK
+            decisions = self._thawed.get(block)
+            if decisions is None:
+                try:
+                    decisions = self._thawed[block] = self._thaw(block)
+                except DRMError as error:
+                    logger.warning("decisions %d to %d cannot be read now: %s", block * BLOCK, (block + 1) * BLOCK - 1, error)
+                    return None
+                if len(self._thawed) > THAWED_BLOCKS:
+                    self._thawed.popitem(last=False)
+            return decisions.get(decision_id)
 
     def get(self, decision_id: int) -> ScalingDecision:
         """The decision with that id; UnknownIdError where none is kept."""
-        decision = self.find(decision_id)
-        if decision is None:
-            kept = f"{self._first_id} to {self.next_id - 1} are kept" if self._rows else "none is kept yet"
-            raise UnknownIdError(f"no kept decision has the id {decision_id!r}: {kept}")
-        return decision
+        with self._lock:
+            decision = self.find(decision_id)
+            if decision is None:
+                kept = f"{self.first_id} to {self.next_id - 1} are kept" if self._rows else "none is kept yet"
+                raise UnknownIdError(f"no kept decision has the id {decision_id!r}: {kept}")
+            return decision
 
     def amend(self, decision_id: int, **changes: Any) -> None:
         """Writes an outcome that arrived later into its decision, if that is still kept."""
-        decision = self.find(decision_id)
-        if decision is not None:
-            self._write(replace(decision, **changes))
+        with self._lock:
+            decision = self.find(decision_id)
+            if decision is not None:
+                self._changes += 1
+                self._write(replace(decision, **changes))
 
     def query(self, query: Query) -> list[ScalingDecision]:
-        """The decisions that a query means, newest first."""
-        return [self.get(decision_id) for decision_id in self.ids(query)]
+        """The decisions that a query means, newest first unless it sorts otherwise; without those that cannot be read now."""
+        with self._lock:
+            found = (self.find(decision_id) for decision_id in self.ids(query))
+            return [one for one in found if one is not None]
 
     def ids(self, query: Query) -> list[int]:
-        """Their ids, newest first."""
-        return [self._first_id + int(row) for row in self._matching(query)]
+        """Their ids, in the same order."""
+        with self._lock:
+            rows = self._matching(query)
+            return [int(one) for one in self._columns["id"][rows[query.offset : query.offset + query.limit]]]
 
-    def columns(self, query: Query) -> dict[str, npt.NDArray[Any]]:
-        """id, start, end (epoch seconds), action, outcome (indices of `ACTIONS`, `OUTCOMES`), evaluations of the same rows, as arrays."""
-        rows = self._matching(query)
-        found = self._columns[rows]
-        return {"id": rows + self._first_id, **{name: found[name] for name in ("start", "end", "action", "outcome", "evaluations")}}
+    def count(self, query: Query) -> int:
+        """How many there are, whatever the query's limit."""
+        with self._lock:
+            return len(self._matching(query))
+
+    def columns(self, query: Query) -> Columns:
+        """The same rows as columns, whatever the query's limit."""
+        with self._lock:
+            rows = self._matching(query)
+            found = _as_of(self._columns[rows], query.as_of)
+            names = ("id", "start", "end", "kind", "code", "evaluations", "current", "target")
+            return Columns(words=tuple(self._words), **{name: found[name] for name in names})
+
+    def keep_changed(self) -> None:
+        """From now on rows that are new or have changed wait for `take_changed`."""
+        with self._lock:
+            self._changed = set()
+
+    def take_changed(self) -> tuple[ScalingDecision, ...]:
+        """The rows that are new or have changed since the last call, as they stand now, oldest first."""
+        with self._lock:
+            if not self._changed:
+                return ()
+            changed, self._changed = sorted(self._changed), set()
+            found = (self.find(decision_id) for decision_id in changed)
+            return tuple(one for one in found if one is not None)
+
+    def load(self, kept: KeptDecisions, fetch: Callable[[int, int], list[ScalingDecision]]) -> None:
+        """Takes over the rows of an earlier run, before the first of this one. `fetch(first, last)`: the decisions with these ids; asked
+        for when somebody reads an old one, and raising DRMError where they cannot be read."""
+        with self._lock:
+            columns = kept.columns[max(0, len(kept.columns) - self._rows_kept) :]
+            self._rows, self._fetch = len(columns), fetch
+            self._columns = np.zeros(max(1024, 2 * self._rows), dtype=COLUMNS)
+            self._columns[: self._rows] = columns
+            self._next_id = int(columns["id"][-1]) + 1
+            self._words = {word: number for number, word in enumerate(kept.words)}
+            self._by_worker = {worker: list(ids) for worker, ids in kept.by_worker.items()}
+            blocks = np.unique(columns["id"][columns["id"] < first_of_newest(columns)] // BLOCK)
+            self._packed = dict.fromkeys(blocks.tolist(), b"")
+            self._whole = {one.id: one for one in kept.newest}
+            self._changes += 1
+
+    def begin_at(self, first_id: int) -> None:
+        """The id of the next row, where some before it may have been given to rows that nobody knows any more."""
+        with self._lock:
+            self._next_id = max(self._next_id, first_id)
+
+    def keep_seconds(self, seconds: float) -> None:
+        """How long rows are kept from now on."""
+        self._seconds_kept = seconds
+
+    @property
+    def changes(self) -> int:
+        """Counts new rows and outcomes; not the evaluations that are folded into the last row."""
+        return self._changes
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The codes and actors that stand in it, or have."""
+        with self._lock:
+            return tuple(self._words)
+
+    def _thaw(self, block: int) -> dict[int, ScalingDecision]:
+        packed = self._packed.get(block)
+        if packed:
+            # Packed by this very object: nothing from outside is unpickled.
+            decisions = pickle.loads(zlib.decompress(packed))
+        else:
+            decisions = self._fetch(block * BLOCK, (block + 1) * BLOCK - 1) if self._fetch else []
+        return {decision.id: decision for decision in decisions}
 
     def _matching(self, query: Query) -> npt.NDArray[np.intp]:
-        """Row numbers, newest first. Rows are in the order of time, and only the last one's end grows."""
+        """Row numbers, in the order of the query. Rows are in the order of time, and only the last one's end grows."""
         columns = self._columns[: self._rows]
         first = int(np.searchsorted(columns["end"], query.since, side="left"))
-        after = int(np.searchsorted(columns["start"], query.until, side="right"))
+        after = int(np.searchsorted(columns["start"], min(query.until, query.as_of), side="right"))
         if query.before is not None:
-            after = min(after, max(0, query.before - self._first_id))
+            after = min(after, int(np.searchsorted(columns["id"], query.before)))
         if query.worker is not None:
-            ids = np.array(self._by_worker.get(query.worker, []), dtype=np.intp) - self._first_id
-            rows = ids[(ids >= first) & (ids < after)]
+            rows = np.searchsorted(columns["id"], self._by_worker.get(query.worker, []))
+            rows = rows[(rows >= first) & (rows < after)]
         else:
             rows = np.arange(first, max(first, after), dtype=np.intp)
-        wanted: Mapping[str, int | None] = {
-            "action": None if query.action is None else ACTIONS.index(query.action),
-            "outcome": None if query.outcome is None else OUTCOMES.index(query.outcome),
-            "code": None if query.code is None else self._words.get(query.code, -1),
-            "actor": None if query.actor is None else self._words.get(query.actor, -1),
-        }
-        for name, value in wanted.items():
-            if value is not None:
-                rows = rows[columns[name][rows] == value] if value >= 0 else rows[:0]
-        return rows[::-1][: query.limit]
+        then = _as_of(columns[rows], query.as_of) if math.isfinite(query.as_of) else None
+        for name, asked, known in (
+            ("action", query.action, ACTIONS),
+            ("outcome", query.outcome, OUTCOMES),
+            ("kind", query.kind, KINDS),
+            ("code", query.code, tuple(self._words)),
+            ("actor", query.actor, tuple(self._words)),
+        ):
+            words = words_of(asked)
+            if words is not None:
+                column = columns[name][rows] if then is None else then[name]
+                meant = np.isin(column, [known.index(word) for word in words if word in known])
+                rows, then = rows[meant], None if then is None else then[meant]
+        rows = rows[::-1]
+        if query.sort == "time":
+            return rows if query.descending else rows[::-1]
+        found = columns[rows] if then is None else then[::-1]
+        amounts = {
+            "lasted": found["end"] - found["start"],
+            "evaluations": found["evaluations"].astype(np.int64),
+            "change": found["target"] - found["current"],
+        }[query.sort]
+        return rows[np.argsort(-amounts if query.descending else amounts, kind="stable")]
 
     def _write(self, decision: ScalingDecision) -> None:
+        if self._changed is not None:
+            self._changed.add(decision.id)
         if decision.id // BLOCK in self._packed:
             self._amended[decision.id] = decision
         else:
             self._whole[decision.id] = decision
-        self._columns[decision.id - self._first_id] = (
-            decision.timestamp,
-            decision.fold.last_at if decision.fold else decision.timestamp,
-            ACTIONS.index(decision.action),
-            OUTCOMES.index(decision.outcome),
-            self._words.setdefault(decision.code, len(self._words)),
-            self._words.setdefault(decision.actor, len(self._words)),
-            decision.evaluations,
-        )
+        self._columns[np.searchsorted(self._columns["id"][: self._rows], decision.id)] = row_of(decision, self._words)
         for worker_id in decision.worker_ids:
             ids = self._by_worker.setdefault(worker_id, [])
             if decision.id not in ids:
                 ids.append(decision.id)
 
+    def _row(self, decision_id: int) -> int | None:
+        """Where a decision stands; None where it is not kept."""
+        ids = self._columns["id"][: self._rows]
+        row = int(np.searchsorted(ids, decision_id))
+        return row if row < self._rows and ids[row] == decision_id else None
+
     def _pack(self, newest_id: int) -> None:
-        """Packs the block that has just become old, so that no tick packs more than one."""
-        block = newest_id // BLOCK - WHOLE_BLOCKS - 1
-        if block < 0 or block in self._packed or newest_id % BLOCK:
+        """Packs the oldest block that is still whole, once it is old; no call packs more than one."""
+        block = next(iter(self._whole)) // BLOCK
+        if block >= newest_id // BLOCK - WHOLE_BLOCKS:
             return
         decisions = [self._whole.pop(one) for one in range(block * BLOCK, (block + 1) * BLOCK) if one in self._whole]
-        if decisions:
-            self._packed[block] = zlib.compress(pickle.dumps(decisions, pickle.HIGHEST_PROTOCOL), 1)
+        self._packed[block] = zlib.compress(pickle.dumps(decisions, pickle.HIGHEST_PROTOCOL), 1)
 
     def _forget(self, now: float) -> None:
         """Whole packed blocks go, and their rows with them, once there are too many or the last of them is too old."""
         while self._packed:
             oldest = min(self._packed)
-            gone = (oldest + 1) * BLOCK - self._first_id
+            gone = int(np.searchsorted(self._columns["id"][: self._rows], (oldest + 1) * BLOCK))
             if self._rows - gone < self._rows_kept and self._columns[gone - 1]["end"] >= now - self._seconds_kept:
                 return
             del self._packed[oldest]
             self._thawed.pop(oldest, None)
-            self._first_id += gone
             self._rows -= gone
             self._columns[: self._rows] = self._columns[gone : gone + self._rows]
-            self._amended = {one: decision for one, decision in self._amended.items() if one >= self._first_id}
-            still = {worker: [one for one in ids if one >= self._first_id] for worker, ids in self._by_worker.items()}
+            first = self.first_id
+            self._amended = {one: decision for one, decision in self._amended.items() if one >= first}
+            still = {worker: [one for one in ids if one >= first] for worker, ids in self._by_worker.items()}
             self._by_worker = {worker: ids for worker, ids in still.items() if ids}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptDecisions:
+    """The rows that earlier runs kept, at least one, without what they rested on."""
+
+    columns: npt.NDArray[Any]
+    """(n,) of `COLUMNS`, in the order of their ids."""
+    words: tuple[str, ...]
+    """The codes and actors that the columns number."""
+    by_worker: Mapping[str, Sequence[int]]
+    """The ids of the decisions that name a worker."""
+    newest: Sequence[ScalingDecision]
+    """Those from `first_of_newest` on, oldest first: the tick needs them, and must not wait for a disk."""
+
+    def until(self, now: float) -> KeptDecisions:
+        """The same where no time lies beyond `now`, so that rows stand in the order of time although a clock was set back."""
+        columns = self.columns.copy()
+        for name in ("start", "end"):
+            columns[name] = np.minimum(columns[name], now)
+        return replace(self, columns=columns)
+
+
+def first_of_newest(columns: npt.NDArray[Any]) -> int:
+    """The first id of the blocks that are not packed."""
+    blocks = np.unique(columns["id"] // BLOCK)
+    return int(blocks[-WHOLE_BLOCKS - 1 :][0]) * BLOCK
+
+
+def row_of(decision: ScalingDecision, words: dict[str, int]) -> tuple[Any, ...]:
+    """A decision as a row of `COLUMNS`; new words are numbered."""
+    return (
+        decision.id,
+        decision.timestamp,
+        decision.last_at,
+        settled_at(decision),
+        ACTIONS.index(decision.action),
+        OUTCOMES.index(decision.outcome),
+        KINDS.index(decision.kind),
+        words.setdefault(decision.code, len(words)),
+        words.setdefault(decision.actor, len(words)),
+        decision.evaluations or 0,
+        decision.current,
+        decision.target,
+    )
+
+
+def settled_at(decision: ScalingDecision) -> float:
+    """When nothing was left to learn of its outcome; infinite as long as it is under way."""
+    if decision.settled_at is not None:
+        return decision.settled_at
+    return math.inf if decision.outcome == "pending" else decision.ready_at or decision.timestamp
+
+
+def _as_of(found: npt.NDArray[Any], moment: float) -> npt.NDArray[Any]:
+    """Rows, which are the caller's own, as they stood at a moment: what was not known then is under way, and runs end there."""
+    late = found["settled"] > moment
+    found["outcome"][late] = OUTCOMES.index("pending")
+    grew = found["action"] == ACTIONS.index("scale_up")
+    found["kind"][late] = np.where(grew[late], KINDS.index("up"), KINDS.index("down"))
+    runs_on = found["end"] > moment
+    found["end"][runs_on] = moment
+    found["evaluations"][runs_on] = np.where(found["start"][runs_on] < moment, 0, 1)
+    return found
 
 
 _SAME = ("code", "actor", "policy", "policy_version", "parameters", "current", "desired", "bounded")
 
 
 def _same_maintain(last: ScalingDecision, new: ScalingDecision) -> bool:
-    """Whether both leave the pool as it is, and nothing but numbers within them differs."""
-    return last.action == new.action == "maintain" and all(getattr(last, name) == getattr(new, name) for name in _SAME)
+    """Whether both leave the pool as it is, and nothing but numbers within them differs. What a person did is never the same."""
+    return (
+        last.action == new.action == "maintain" and new.actor != "user" and all(getattr(last, name) == getattr(new, name) for name in _SAME)
+    )
 
 
 def _folded(last: ScalingDecision, new: ScalingDecision) -> Fold:
     fold = last.fold or Fold(1, last.timestamp, last.inputs, last.timestamp, last.inputs, last.distance)
-    fold = replace(fold, evaluations=fold.evaluations + 1, last_at=new.timestamp, last_inputs=new.inputs)
+    fold = replace(fold, evaluations=(fold.evaluations or 0) + 1, last_at=new.timestamp, last_inputs=new.inputs)
     if new.distance < fold.closest_distance:
         fold = replace(fold, closest_at=new.timestamp, closest_inputs=new.inputs, closest_distance=new.distance)
     return fold

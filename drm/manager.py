@@ -11,17 +11,22 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from drm.actuation import Actuator
+from drm.cloud.accrual import Accrual, provider_series
+from drm.cloud.manager import CloudProviderManager
 from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, EngineError, InvalidValueError
+from drm.history.archive import Archive
+from drm.history.lifetimes import Lifetimes
+from drm.history.remembered import Remembered
 from drm.history.rings import Rings
-from drm.ledger import Query
+from drm.ledger import Ledger
+from drm.ledger_query import Query
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
 from drm.policies import Policy, parse_policy
@@ -30,7 +35,11 @@ from drm.pool import Pool
 from drm.readings import default_bounds, fleet_series, fractions_of_capacity, take_snapshot
 from drm.scaler import Limits, Scaler
 from drm.snapshot import Snapshot
-from drm.tasks import TaskHandle
+from drm.task_usage import UsageView
+from drm.tasks import CLOSED, TaskChange, TaskHandle
+
+if TYPE_CHECKING:
+    from drm.history.store import HistoryStore
 
 QUEUE_LIMIT = 100_000
 
@@ -41,7 +50,9 @@ class DynamicResourceManager:
     `engine`: what runs the workers (None: an external pool that reports itself). `policy`: a policy or its text, as in
     `queue,target_seconds=60` (None: `queue`). `bounds`: how many workers the pool may have (None: as many as the engine's machine holds, or
     any number for an external pool). `worker_types`: what the engine can launch, with prices (None: as the engine says). `budget`: the most
-    that the pool may cost per hour, in the prices' currency (None: no limit). `now`: when it is made, in epoch seconds (None: the clock's
+    that the pool may cost per hour, in the prices' currency (None: no limit). `cloud`: who provides the workers (None: as the engine says).
+    `store`: where history survives (None: it is gone with the program).
+    `now`: when it is made, in epoch seconds (None: the clock's
     time); it dates what happens before the first tick.
     `advance(now)` makes one tick; a `Runner` calls it in the background. `close()`, or leaving `with`, ends what the engine started.
     """
@@ -55,6 +66,8 @@ class DynamicResourceManager:
         pipeline: Pipeline | None = None,
         worker_types: Sequence[WorkerType] | None = None,
         budget: float | None = None,
+        cloud: CloudProviderManager | None = None,
+        store: HistoryStore | None = None,
         interval_seconds: float = 1.0,
         queue_limit: int = QUEUE_LIMIT,
         now: float | None = None,
@@ -62,11 +75,17 @@ class DynamicResourceManager:
         self.engine: Engine = ExternalEngine() if engine is None else engine
         self.interval_seconds = interval_seconds
         self.history = Rings(interval_seconds)
+        self.lifetimes = Lifetimes()
+        self.store = store
+        """Where history survives; None: it does not. Whoever made it closes it, after the manager."""
+        self.archive: Archive | None = None if store is None else store.archive
+        """What is kept beyond RAM; None: nothing is."""
         self.state: Any = None
         """The one DRMState over this manager; it puts itself here."""
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
-        self._pool = Pool(self.engine.worker_types if worker_types is None else worker_types, queue_limit)
+        types = self.engine.worker_types if worker_types is None else worker_types
+        self._pool = Pool(types if cloud is None else cloud.priced(types), queue_limit)
         self._scaler = Scaler(
             self._pool,
             parse_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy,
@@ -79,11 +98,19 @@ class DynamicResourceManager:
         self._ticked_at = -math.inf
         self._ready = False
         self._members_changed = False
-        self._run_id = uuid.uuid4().hex[:6]
+        self._departures: dict[str, str] = {}
+        """Why workers went since the last tick was recorded, by id."""
+        self._run_id = uuid.uuid4().hex[:10]
         self._task_number = 0
         self._closed = False
         self._version = 0
+        self._accrual = Accrual()
+        self._remembered = Remembered(
+            self.history, self.lifetimes, self._scaler.ledger, self._accrual, self._pool.kinds, self._pool.tasks, self._pool.usage
+        )
+        self._begun = store is None
         self._snapshot = self._freeze()
+        self.cloud = cloud or CloudProviderManager.of_pool(self.engine.source, types, on_this_machine=self.engine.machine is not None)
 
     # The tick
 
@@ -97,6 +124,7 @@ class DynamicResourceManager:
         with self._ticking:
             self._refuse_when_closed()
             now = max(now, self._ticked_at)
+            self._begin(now)
             seen = self.engine.observe(now)
             with self._lock:
                 self._now = self._ticked_at = now
@@ -107,7 +135,8 @@ class DynamicResourceManager:
             with self._lock:
                 self._version += 1
                 snapshot = self._freeze()
-            self._record(snapshot)
+                task_changes = self._pool.tasks.take_changes() if self.store else ()
+            self._record(snapshot, task_changes)
             self._snapshot = snapshot
             return snapshot
 
@@ -115,6 +144,7 @@ class DynamicResourceManager:
         self._ready = seen.ready
         self._members_changed = False
         self._pool.account(seen, self._now)
+        self._departures |= seen.departures
         self._scaler.account(seen.launches, self._now)
         for arrival in seen.arrivals[: self._pool.tasks.room]:
             self._queue(arrival.name, arrival.resources, arrival.submitted_at, None, arrival.call)
@@ -125,10 +155,23 @@ class DynamicResourceManager:
             self._actuator.launch(decision)
         self._actuator.retire_drained()
 
-    def _record(self, snapshot: Snapshot) -> None:
+    def _begin(self, now: float) -> None:
+        """Before the first tick: what an earlier run knew."""
+        if not self._begun and self.store is not None:
+            pool_outlives = self.engine.machine is None and self.engine.source.kind != "simulated"
+            self.store.begin(now, self.engine.source, self._remembered, pool_outlives=pool_outlives, lock=self._lock)
+            self._begun = True
+
+    def _record(self, snapshot: Snapshot, task_changes: tuple[TaskChange, ...]) -> None:
+        departures, self._departures = self._departures, {}
+        changed = self.lifetimes.observe(snapshot, departures)
+        spend = self._accrual.add_snapshot(snapshot, self.history.sampling_seconds)
         if snapshot.ready:
             used, allocated = fractions_of_capacity(snapshot)
-            self.history.append(snapshot.time, snapshot.worker_ids, used, allocated, snapshot.capacity[:, 2] > 0, fleet_series(snapshot))
+            series = fleet_series(snapshot) | provider_series(spend)
+            self.history.append(snapshot.time, snapshot.worker_ids, used, allocated, snapshot.capacity[:, 2] > 0, series)
+        if self.store is not None:
+            self.store.keep(snapshot, self._remembered, changed, task_changes, spend)
 
     def _freeze(self) -> Snapshot:
         scaler = self._scaler
@@ -138,6 +181,7 @@ class DynamicResourceManager:
             scaler.limits.bounds,
             scaler.last,
             scaler.last_action,
+            scaler.bands,
             version=self._version,
             now=self._now if self._version else math.nan,
             ready=self._ready,
@@ -152,6 +196,26 @@ class DynamicResourceManager:
         return self._snapshot
 
     @property
+    def ledger(self) -> Ledger:
+        """Every decision, for readers of any thread."""
+        return self._scaler.ledger
+
+    @property
+    def cloud(self) -> CloudProviderManager:
+        """Who provides the workers, and what they have cost. Another one may be set; it finds the same sums."""
+        return self._cloud
+
+    @cloud.setter
+    def cloud(self, cloud: CloudProviderManager) -> None:
+        if not isinstance(cloud, CloudProviderManager):
+            raise InvalidValueError(f"cloud must be a CloudProviderManager([provider, ...]), got {cloud!r}")
+        cloud.attach(self._read_snapshot, self._accrual)
+        self._cloud = cloud
+
+    def _read_snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    @property
     def policy(self) -> Policy:
         """The scaling policy."""
         return self._scaler.policy
@@ -162,10 +226,22 @@ class DynamicResourceManager:
         return self._scaler.limits.bounds
 
     def set_bounds(self, min: int, max: int) -> None:
-        """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large."""
+        """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large.
+
+        This, `set_policy`, `cordon`, `uncordon` and `drain` are kept in the ledger with the actor `user`, once the pool ticks.
+        """
         bounds = Bounds(min, max)
         with self._lock:
-            self._scaler.limits = replace(self._scaler.limits, bounds=bounds)
+            self._keep_change("bounds_set", self._scaler.set_bounds(bounds))
+
+    def set_policy(self, policy: Policy | str) -> None:
+        """Changes the scaling policy, from the next tick on: a policy, or its text as in `queue,target_seconds=60`. InvalidValueError where
+        there is none of that name or a parameter is out of its range; then the old one stands."""
+        chosen = parse_policy(policy) if isinstance(policy, str) else policy
+        if not isinstance(chosen, Policy):
+            raise InvalidValueError(f"policy must be a policy or its text, as in queue,target_seconds=60, got {policy!r}")
+        with self._lock:
+            self._keep_change("policy_set", self._scaler.set_policy(chosen))
 
     def register_worker(self, worker_id: str, *, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker of an external pool joins, with what it has. DuplicateIdError where a live one has this id."""
@@ -222,12 +298,18 @@ class DynamicResourceManager:
         )
         return self._pool.tasks.add(task, self.cancel)
 
-    def finish(self, task_id: str, result: Any = None, error: BaseException | None = None) -> None:
-        """A task of an external pool has ended, well or with an error; UnknownIdError where it is not running."""
+    def finish(self, task_id: str, result: Any = None, error: BaseException | None = None, *, used: Resources | None = None) -> None:
+        """A task of an external pool has ended, well or with an error; UnknownIdError where it is not running.
+
+        `used`: what it was measured to use (mean cores, peak bytes; 0 of memory or a GPU: not measured). Without it no request can be
+        judged.
+        """
+        if used is not None and not isinstance(used, Resources):
+            raise InvalidValueError(f"used must be Resources(...) or None, got {used!r}")
         with self._lock:
             if self._pool.tasks.get(task_id).state != "running":
                 raise InvalidValueError(f"task {task_id!r} has not started: it ends by cancel(task_id)")
-        self._external.finish(task_id, result, error)
+        self._external.finish(task_id, result, error, used)
 
     def cancel(self, task_id: str) -> bool:
         """Ends a queued task (True), or asks the engine to end a running one (False: it ends later). UnknownIdError where it has ended."""
@@ -264,6 +346,7 @@ class DynamicResourceManager:
         """No new task on this worker; those that run stay."""
         with self._lock:
             self._members().move(worker_id, "cordoned", sources=("running",))
+            self._keep_change("cordoned", f"a user cordoned worker {worker_id}", worker_id)
 
     def uncordon(self, worker_id: str) -> None:
         """New tasks on this worker again, unless its end has begun."""
@@ -271,11 +354,13 @@ class DynamicResourceManager:
             if self._actuator.is_ending(worker_id):
                 raise InvalidValueError(f"worker {worker_id!r} is already being ended: a new one takes its place if there is work")
             self._members().move(worker_id, "running", sources=("cordoned", "draining"))
+            self._keep_change("uncordoned", f"a user uncordoned worker {worker_id}", worker_id)
 
     def drain(self, worker_id: str) -> None:
         """No new task on this worker, and it ends once the running ones have."""
         with self._lock:
             self._members().move(worker_id, "draining", sources=("running", "cordoned"))
+            self._keep_change("drain_asked", f"a user asked worker {worker_id} to drain", worker_id)
 
     def worker(self, worker_id: str) -> Worker:
         """One worker as it stands; UnknownIdError where there is none."""
@@ -284,13 +369,16 @@ class DynamicResourceManager:
 
     def decisions(self, query: Query | None = None) -> list[ScalingDecision]:
         """The kept decisions that the query means (None: the latest 100), newest first; a run of identical `maintain`s is one of them."""
+        return self.ledger.query(query or Query())
+
+    def task_usage(self) -> UsageView:
+        """What ended tasks used, by name and request: the newest samples of each."""
         with self._lock:
-            return self._scaler.ledger.query(query or Query())
+            return self._pool.usage.view()
 
     def explain(self, decision_id: int) -> ScalingDecision:
         """A kept decision with its inputs, steps and blockers; UnknownIdError where it is not kept."""
-        with self._lock:
-            return self._scaler.ledger.get(decision_id)
+        return self.ledger.get(decision_id)
 
     def explain_now(self) -> ScalingDecision:
         """What the policy would do if it were asked at the time of the last tick, and why; it is not kept, and its id is 0."""
@@ -306,7 +394,10 @@ class DynamicResourceManager:
             self._closed = True
             self.engine.close()
             with self._lock:
-                self._pool.abandon("the manager was closed", self._now)
+                self._pool.abandon(CLOSED, self._now)
+                changes = self._pool.tasks.take_changes() if self.store else ()
+            if self.store is not None:
+                self.store.keep_last(changes)
 
     def __enter__(self) -> Self:
         return self
@@ -325,6 +416,11 @@ class DynamicResourceManager:
         if self._members_changed:
             self._account(self.engine.observe(self._now))
         return self._pool
+
+    def _keep_change(self, code: str, change: str, *worker_ids: str) -> None:
+        """Before the first tick a change is how the pool is set up; rows of the ledger stand in the order of the ticks."""
+        if change and self._version:
+            self._scaler.keep_change(self._now, code, change, worker_ids, ready=self._ready)
 
     def _refuse_when_closed(self) -> None:
         if self._closed:

@@ -126,6 +126,23 @@ class WorkerType:
 
 
 @dataclass(frozen=True, slots=True)
+class InstanceKind:
+    """What tells the machines that workers stand on apart in a bill. None: nobody said."""
+
+    provider: str | None = None
+    region: str | None = None
+    type: str | None = None
+    market: Literal["on_demand", "spot"] | None = None
+    price: Price | None = None
+    """None: unknown, which is not 0."""
+
+    @property
+    def hourly(self) -> float:
+        """The hourly price of one; NaN where it is not known."""
+        return math.nan if self.price is None else self.price.hourly
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """One worker at one moment; a copy of its row in the fleet."""
 

@@ -12,6 +12,9 @@ import numpy.typing as npt
 
 from drm.model import FloatArray, Resources
 
+OUT_OF_MEMORY = "out of memory: "
+"""How an engine's reason for the end of a worker begins, where that held more memory than it may."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskReport:
@@ -26,6 +29,14 @@ class TaskReport:
     started_at: float = math.nan
     finished_at: float = math.nan
     used: Resources | None = None
+    cpu_is_partial: bool = False
+    """`used.cpu` leaves out threads or processes that the task started, or may do so."""
+    out_of_memory: bool = False
+    """Its worker was ended for holding too much memory, and nothing else ran there."""
+
+
+LAUNCH_TIMEOUT_SECONDS = 600.0
+"""A launched worker that nobody has heard of for so long counts as failed; one that comes later is nobody's answer."""
 
 
 @dataclass(frozen=True, slots=True)

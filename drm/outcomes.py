@@ -13,12 +13,13 @@ from typing import Any
 from drm.fleet import Fleet
 from drm.ledger import Ledger
 from drm.model import STATE_CODE
-from drm.observation import LaunchReport
-
-LAUNCH_TIMEOUT_SECONDS = 600.0
-"""After this long a launched worker that nobody has heard of counts as failed."""
+from drm.observation import LAUNCH_TIMEOUT_SECONDS, LaunchReport
 
 GONE = (STATE_CODE["lost"], STATE_CODE["terminated"])
+STAYING = (STATE_CODE["running"], STATE_CODE["cordoned"])
+
+ERROR_LIMIT = 500
+"""Characters that are kept of what a provider says."""
 
 
 @dataclass
@@ -32,6 +33,9 @@ class _Launch:
     failed: int = 0
     error: str = ""
     settled: bool = False
+    settled_at: float | None = None
+    ready_at: float | None = None
+    """When the last of those that came was up."""
 
     @property
     def unanswered(self) -> int:
@@ -68,13 +72,15 @@ class Outcomes:
         for report in reports:
             launch = self._launches.get(report.launch_id)
             if launch is not None:
-                # A provider may name a worker twice, or more of them than were asked for; each counts once.
-                launch.worker_ids += [one for one in dict.fromkeys(report.worker_ids) if one not in launch.worker_ids]
+                # A provider may name a worker twice, in two launches even, or more than were asked for; each counts once.
+                named = {one for other in self._launches.values() for one in other.worker_ids}
+                launch.worker_ids += [one for one in dict.fromkeys(report.worker_ids) if one not in named]
                 launch.failed = max(0, min(launch.count - len(launch.worker_ids), launch.failed + report.failed))
-                launch.error = report.error or launch.error
+                launch.error = _one_line(report.error) or launch.error
 
-    def advance(self, fleet: Fleet, now: float) -> list[tuple[bool, str]]:
-        """Writes what has happened since into the decisions. Returns (failed, error) of each launch that settled; failed: none came."""
+    def advance(self, fleet: Fleet, now: float) -> list[tuple[float, bool, str]]:
+        """Writes what has happened since into the decisions. Returns (when it was requested, failed, error) of each launch that settled;
+        failed: none came."""
         settled = []
         for launch_id, launch in list(self._launches.items()):
             if launch.unanswered > 0 and now - launch.requested_at > LAUNCH_TIMEOUT_SECONDS:
@@ -84,10 +90,12 @@ class Outcomes:
             if self._amend_launch(launch, fleet, now):
                 del self._launches[launch_id]
             if launch.settled and not was_settled:
-                settled.append((not launch.ran, launch.error))
+                settled.append((launch.requested_at, not launch.ran, launch.error))
         for decision_id, worker_ids in list(self._retirements.items()):
-            if not any(_is_here(fleet, worker_id) for worker_id in worker_ids):
-                self._ledger.amend(decision_id, outcome="done", ready_at=now)
+            here = [worker_id for worker_id in worker_ids if _is_here(fleet, worker_id)]
+            kept = [worker_id for worker_id in here if fleet.states[fleet.row(worker_id)] in STAYING]
+            if len(kept) == len(here):
+                self._ledger.amend(decision_id, **_retired(worker_ids, kept, now))
                 del self._retirements[decision_id]
         return settled
 
@@ -99,14 +107,18 @@ class Outcomes:
         here = [worker_id for worker_id in launch.worker_ids if _is_here(fleet, worker_id)]
         rows = fleet.rows(here)
         running = fleet.states[rows] >= STATE_CODE["running"]
-        launch.ran.update(worker_id for worker_id, runs in zip(here, running, strict=True) if runs)
+        up = {worker_id for worker_id, runs in zip(here, running, strict=True) if runs}
+        if up - launch.ran:
+            launch.ready_at = now
+            launch.ran |= up
         failed = launch.failed + len(set(launch.worker_ids) - launch.ran - set(here))
         settled = launch.settled = len(launch.ran) + failed >= launch.count
         changes: dict[str, Any] = {"worker_ids": tuple(launch.worker_ids), "granted": len(launch.ran), "error": launch.error}
         if settled:
+            launch.settled_at = now if launch.settled_at is None else launch.settled_at
+            changes["settled_at"] = launch.settled_at
             changes["outcome"] = "failed" if not launch.ran else "partial" if failed else "done"
-            if launch.ran and decision.ready_at is None:
-                changes["ready_at"] = now
+            changes["ready_at"] = launch.ready_at
         if decision.first_task_at is None and (fleet.reserved[rows] > 0).any():
             changes["first_task_at"] = now
         if any(getattr(decision, name) != value for name, value in changes.items()):
@@ -114,6 +126,21 @@ class Outcomes:
         # The first task may come much later than the worker; the timeout bounds how long we look out for it.
         has_worked = decision.first_task_at is not None or "first_task_at" in changes
         return settled and (not launch.ran or has_worked or now - launch.requested_at > LAUNCH_TIMEOUT_SECONDS)
+
+
+def _retired(worker_ids: tuple[str, ...], kept: list[str], now: float) -> dict[str, Any]:
+    """The outcome of a retirement; a worker that died meanwhile is gone as well, one that was taken back is not."""
+    if not kept:
+        return {"outcome": "done", "ready_at": now, "settled_at": now}
+    error = f"uncordoned before the end: {', '.join(kept)}"[:ERROR_LIMIT]
+    granted = len(worker_ids) - len(kept)
+    outcome = "partial" if granted else "failed"
+    return {"outcome": outcome, "granted": granted, "ready_at": now if granted else None, "settled_at": now, "error": error}
+
+
+def _one_line(error: str) -> str:
+    """What a provider said, without control characters, cut."""
+    return " ".join("".join(one if one.isprintable() else " " for one in error[: 4 * ERROR_LIMIT]).split())[:ERROR_LIMIT]
 
 
 def _is_here(fleet: Fleet, worker_id: str) -> bool:

@@ -6,19 +6,23 @@ No engine, no policy, no lock in here: the manager calls it under its own lock, 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from drm.errors import CapacityError, InfeasibleError, InvalidValueError
+from drm.cloud.kinds import Kinds
+from drm.errors import CapacityError, EngineError, InfeasibleError, InvalidValueError
 from drm.fleet import Fleet
 from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, UNITS, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
 from drm.observation import Observation, TaskReport
 from drm.placement import blocking_resource, fits, place
 from drm.reservations import Reservations
+from drm.snapshot import MOST_LINES, WaitingLine, utilization
 from drm.task_times import TaskTimes
+from drm.task_usage import TaskUsage
 from drm.tasks import TaskTable
 
 RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("running", "cordoned", "draining", "lost"))
@@ -49,8 +53,10 @@ class Pool:
         self.reservations = Reservations(self.fleet)
         self.tasks = TaskTable(queue_limit)
         self.times = TaskTimes()
+        self.usage = TaskUsage()
         self.worker_types = {one.name: one for one in worker_types}
         """What can be launched, by name."""
+        self.kinds = Kinds()
         self.foreign_tasks = 0
         self._cancelling: set[str] = set()
         self._lost_at: dict[str, float] = {}
@@ -115,6 +121,13 @@ class Pool:
             return np.empty((0, 4)), np.empty(0, dtype=np.int64)
         return np.array([request.vector() for request, _ in lines]), np.array([count for _, count in lines], dtype=np.int64)
 
+    def waiting_lines(self) -> tuple[WaitingLine, ...]:
+        """The first lines of the queue with why they wait and since when, those that could never run among them."""
+        return tuple(
+            WaitingLine(request, count, self._line_reason(request), self.tasks.oldest(request).submitted_at, self.is_feasible(request))
+            for request, count in self.tasks.lines()[:MOST_LINES]
+        )
+
     def expected_seconds(self) -> FloatArray:
         """(s,): the expected run time of a task of each line of `waiting`; NaN where none of its kind has run."""
         return np.array([self.times.expected_seconds(request) for request, _ in self.tasks.lines() if self.is_feasible(request)])
@@ -153,14 +166,10 @@ class Pool:
         empty = (fleet.states == DRAINING) & (fleet.reserved == 0) & ~(fleet.occupied > 0).any(axis=1)
         return [fleet.ids[row] for row in np.flatnonzero(empty)]
 
-    def utilization(self) -> dict[str, float]:
-        """used / capacity by resource, over the active workers that were measured; NaN where none was."""
-        active = np.isin(self.fleet.states, ACTIVE_CODES)
-        used, capacity = self.fleet.used[active], self.fleet.capacity[active]
-        measured = ~np.isnan(used) & (capacity > 0)
-        held = np.where(measured, capacity, 0.0).sum(axis=0)
-        share = np.divide(np.where(measured, used, 0.0).sum(axis=0), held, out=np.full(4, np.nan), where=held > 0)
-        return dict(zip(RESOURCES, share.tolist(), strict=True))
+    def utilization(self, heard_since: float) -> dict[str, float]:
+        """used / capacity by resource, over the active workers that were measured and heard of since then; NaN where none was."""
+        active = np.isin(self.fleet.states, ACTIVE_CODES) & (self.fleet.last_seen >= heard_since)
+        return dict(zip(RESOURCES, utilization(self.fleet.used[active], self.fleet.capacity[active]).tolist(), strict=True))
 
     def abandon(self, reason: str, now: float) -> None:
         """Ends all tasks that have not ended, as lost."""
@@ -206,8 +215,7 @@ class Pool:
         if not lines:
             return None
         request = lines[0][0]
-        resource = RESOURCES[blocking_resource(self._largest, request.vector())]
-        enough = f"a worker type with {_amount(resource, getattr(request, resource))} of {resource}"
+        enough = f"a worker type with {_amounts(request)}"
         return Infeasible(sum(count for _, count in lines), self._infeasible_reason(request), enough)
 
     def _match_members(self, seen: Observation, now: float) -> None:
@@ -219,6 +227,9 @@ class Pool:
         if seen.worker_ids is self._seen_ids and fleet.ids is self._matched_ids:
             return
         listed = set(seen.worker_ids)
+        if len(listed) < len(seen.worker_ids):
+            twice = next(one for one, count in Counter(seen.worker_ids).items() if count > 1)
+            raise EngineError(f"the engine lists worker {twice!r} twice: each worker must have an id of its own")
         self._depart([one for one in fleet.ids if one not in listed and one not in self._lost_at], seen.departures, now)
         for worker_id in listed & self._lost_at.keys():
             del self._lost_at[worker_id]
@@ -227,7 +238,8 @@ class Pool:
             ids = [seen.worker_ids[index] for index in new]
             fleet.add(ids, seen.capacity[new], seen.slots[new], seen.states[new], seen.labels)
             rows = fleet.rows(ids)
-            fleet.price[rows] = [one.hourly if (one := self.worker_type(worker_id)) else math.nan for worker_id in ids]
+            fleet.kind[rows] = [self.kinds.number(self.worker_type(one), fleet.labels.get(one, {})) for one in ids]
+            fleet.price[rows] = np.array([kind.hourly for kind in self.kinds.all])[fleet.kind[rows]]
         self._seen_ids, self._matched_ids = seen.worker_ids, fleet.ids
         self._seen_rows = fleet.rows(seen.worker_ids)
 
@@ -254,10 +266,12 @@ class Pool:
         if task.id in self._cancelling:
             self._cancelling.discard(task.id)
             self.tasks.end(TaskReport(task.id, "cancelled", reason="cancelled while it ran", finished_at=report.finished_at), now)
-        elif report.outcome != "lost":
+            return
+        self.usage.ended(task, report, now)
+        if report.outcome != "lost":
             self.times.ended(self.tasks.end(report, now))
         elif task.attempt <= MAX_REQUEUES:
-            self.tasks.requeue(task.id, report.reason)
+            self.tasks.requeue(report, now)
         else:
             self.tasks.end(replace(report, reason=f"{report.reason}; it was tried {task.attempt} times"), now)
 

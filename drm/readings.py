@@ -11,12 +11,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from drm.decision import Bounds, ScalingDecision
+from drm.decision import Band, Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.fleet import RUNNING, Fleet
 from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, WorkerType
 from drm.offers import best_offer
-from drm.placement import fits, place, rows_filled
+from drm.placement import fits, place, rows_filled, rows_taken
 from drm.policies import Policy
 from drm.policies.conditions import Conditions
 from drm.pool import Pool
@@ -74,7 +74,7 @@ def read_demand(pool: Pool, unanswered: Mapping[str, int], most_workers: int) ->
     coming = [fleet.capacity[rows], *(np.tile(pool.worker_types[name].shape.vector(), (count, 1)) for name, count in unanswered.items())]
     capacity = np.vstack(coming)
     placed = place(capacity, np.full(len(capacity), slots), capacity, requests, counts)
-    covered = len(np.unique(np.concatenate(placed)))
+    covered = rows_taken(placed)
     left = counts - np.array([len(taken) for taken in placed], dtype=np.int64)
     offer = best_offer(types, slots, requests, left, most_workers)
     needed = offer.workers if offer else 0
@@ -89,16 +89,26 @@ def read_demand(pool: Pool, unanswered: Mapping[str, int], most_workers: int) ->
 
 
 def read_conditions(
-    pool: Pool, demand: Demand, now: float, *, ready: bool, unanswered: Mapping[str, int], policy: Policy, silent_after: float
+    pool: Pool,
+    demand: Demand,
+    utilization: Mapping[str, float],
+    now: float,
+    *,
+    ready: bool,
+    unanswered: Mapping[str, int],
+    policy: Policy,
+    silent_after: float,
 ) -> Conditions:
-    """The conditions of an evaluation as far as they are of the pool."""
+    """The conditions of an evaluation as far as they are of the pool; `utilization` as `Pool.utilization`."""
     fleet = pool.fleet
     active = np.isin(fleet.states, ACTIVE_CODES)
     arriving = int(np.isin(fleet.states, ARRIVING_CODES).sum()) + sum(unanswered.values())
-    placeable = int((active & (fleet.states != STATE_CODE["draining"])).sum())
+    draining = int((fleet.states == STATE_CODE["draining"]).sum())
+    placeable = int(active.sum()) - draining
     idle_since = fleet.idle_since[(fleet.states == RUNNING) & ~np.isnan(fleet.idle_since)]
-    ages = now - fleet.last_seen[active]
-    utilization = np.array(list(pool.utilization().values()))
+    # Of whom nothing was ever heard, that is long ago.
+    ages = np.nan_to_num(now - fleet.last_seen[active], nan=math.inf)
+    shares = [share for share in utilization.values() if not math.isnan(share)]
     lost = pool.listed_lost()
     return Conditions(
         ready=float(ready),
@@ -106,6 +116,8 @@ def read_conditions(
         current_workers=placeable + arriving,
         arriving_workers=arriving,
         busy_workers=placeable - len(idle_since),
+        retirable_workers=int((fleet.states == RUNNING).sum()),
+        draining_workers=draining,
         idle_workers=len(idle_since),
         longest_idle_seconds=float((now - idle_since).max(initial=0.0)),
         ripe_workers=int((now - idle_since >= policy.grace_seconds).sum()),
@@ -115,7 +127,7 @@ def read_conditions(
         needed_workers=demand.needed,
         able_workers=demand.able,
         task_seconds=demand.task_seconds,
-        utilization=math.nan if np.isnan(utilization).all() else float(np.nanmax(utilization)),
+        utilization=max(shares, default=math.nan),
         ordered_workers=policy.parameters.get("workers", 0.0),
         cost_rate=cost_rate(pool) + sum(pool.worker_types[name].hourly * count for name, count in unanswered.items()),
         worker_price=demand.worker_type.hourly if demand.worker_type else math.nan,
@@ -148,6 +160,7 @@ def take_snapshot(
     bounds: Bounds,
     last_decision: ScalingDecision | None,
     last_action: ScalingDecision | None,
+    bands: tuple[Band, ...],
     *,
     version: int,
     now: float,
@@ -172,7 +185,13 @@ def take_snapshot(
         capacity=_frozen(fleet.capacity),
         allocated=_frozen(fleet.allocated),
         used=_frozen(fleet.used),
+        occupied=_frozen(fleet.occupied),
+        open_slots=_frozen(fleet.open_slots()),
         started_at=_frozen(fleet.started_at),
+        idle_since=_frozen(fleet.idle_since),
+        price=_frozen(fleet.price),
+        kinds=pool.kinds.all,
+        kind=_frozen(fleet.kind),
         tasks=pool.tasks.counts(infeasible.tasks if infeasible else 0, pool.foreign_tasks),
         demand=_frozen(fleet.allocated[active].sum(axis=0) + counts @ requests),
         current=current,
@@ -181,9 +200,12 @@ def take_snapshot(
         oversubscribed=machine is not None and bool((fleet.capacity[present].sum(axis=0) > machine.vector() * (1 + 1e-9)).any()),
         running_tasks=tuple(pool.tasks.running.values()),
         finished_tasks=tuple(pool.tasks.finished),
+        waiting=pool.waiting_lines(),
         infeasible_reason=infeasible.reason if infeasible else "",
         cost_rate=cost_rate(pool),
+        currency=_currency(pool),
         waits=pool.times.take(),
+        bands=bands,
         last_decision=last_decision,
         last_action=last_action,
     )
@@ -191,6 +213,7 @@ def take_snapshot(
 
 def fleet_series(snapshot: Snapshot) -> dict[str, float]:
     """The numbers of the whole pool that are recorded each tick: sums in the units of their resource, and counts."""
+    bounds = snapshot.bounds
     series = {
         f"{measure}_{name}": float(amount)
         for measure, totals in (
@@ -202,19 +225,29 @@ def fleet_series(snapshot: Snapshot) -> dict[str, float]:
         for name, amount in zip(RESOURCES, totals, strict=True)
     }
     return series | {
-        "workers_current": snapshot.current,
+        "workers_current": _number(snapshot.current),
         "workers_running": snapshot.count("running", "cordoned"),
         "workers_booting": snapshot.count("pending", "booting"),
         "workers_draining": snapshot.count("draining"),
         "workers_lost": snapshot.count("lost"),
-        "desired": snapshot.desired,
-        "min_workers": snapshot.bounds.min,
-        "max_workers": snapshot.bounds.max,
+        "desired": _number(snapshot.desired),
+        **({"min_workers": bounds.min, "max_workers": bounds.max} if bounds else {}),
         "cost_rate": snapshot.cost_rate,
-        "tasks_queued": snapshot.tasks.queued,
-        "tasks_running": snapshot.tasks.running,
+        "tasks_queued": _number(snapshot.tasks.queued),
+        "tasks_running": _number(snapshot.tasks.running),
         **snapshot.waits,
+        **{name: value for band in snapshot.bands for name, value in _band_series(band)},
     }
+
+
+def _number(amount: int | None) -> float:
+    return math.nan if amount is None else float(amount)
+
+
+def _band_series(band: Band) -> tuple[tuple[str, float], ...]:
+    """What a policy watched, as it was at that time: a policy may be changed later."""
+    name = f"watched_{band.condition}"
+    return (name, band.value), (f"{name}_above", band.above), (f"{name}_below", band.below)
 
 
 def fractions_of_capacity(snapshot: Snapshot) -> tuple[FloatArray, FloatArray]:
@@ -249,7 +282,12 @@ def _span(amounts: FloatArray) -> str:
 
 
 def _priced(pool: Pool) -> bool:
-    return bool(pool.worker_types) and all(one.hourly_price is not None for one in pool.worker_types.values())
+    return any(one.hourly_price is not None for one in pool.worker_types.values())
+
+
+def _currency(pool: Pool) -> str:
+    currencies = {one.hourly_price.currency for one in pool.worker_types.values() if one.hourly_price is not None}
+    return currencies.pop() if len(currencies) == 1 else ""
 
 
 def _like_those_here(fleet: Fleet, slots: int, requests: FloatArray, counts: npt.NDArray[np.int64], most_workers: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from drm.decision import Blocker, Bounds, Flip, ScalingDecision, Step
+from drm.decision import Band, Blocker, Bounds, Flip, ScalingDecision, Step
 from drm.errors import InvalidValueError
 from drm.forecast import DemandHistory
 from drm.ledger import Ledger
@@ -20,7 +20,7 @@ from drm.model import Resources
 from drm.observation import LaunchReport
 from drm.outcomes import Outcomes
 from drm.past import Past
-from drm.policies import Policy
+from drm.policies import Policy, policy_text
 from drm.policies.conditions import Conditions
 from drm.policies.flips import find_flips
 from drm.policies.pipeline import Evaluation, Pipeline, evaluate, thresholds
@@ -43,7 +43,8 @@ class Limits:
     """The most that the pool may cost per hour, in the currency of the prices; None: no limit."""
 
     def __post_init__(self) -> None:
-        if self.budget is not None and not (math.isfinite(self.budget) and self.budget > 0):
+        is_amount = isinstance(self.budget, (int, float)) and math.isfinite(self.budget) and self.budget > 0
+        if self.budget is not None and not is_amount:
             raise InvalidValueError(f"budget must be more than 0 an hour and finite, got {self.budget!r}: leave it out for no limit")
 
 
@@ -60,8 +61,11 @@ class Scaler:
     last: ScalingDecision | None = None
     last_action: ScalingDecision | None = None
     """The last decision that was not to leave the pool as it is."""
+    bands: tuple[Band, ...] = ()
+    """What the policy watched at the last evaluation."""
 
     def __post_init__(self) -> None:
+        _check(self.policy)
         self._outcomes = Outcomes(self.ledger)
         self._past = Past()
         self._demand_history = DemandHistory()
@@ -74,8 +78,8 @@ class Scaler:
     def account(self, launches: Sequence[LaunchReport], now: float) -> None:
         """Writes what became of earlier decisions into them."""
         self._outcomes.report(launches)
-        for failed, error in self._outcomes.advance(self.pool.fleet, now):
-            self._past.launch_settled(now, failed=failed, error=error)
+        for requested_at, failed, error in self._outcomes.advance(self.pool.fleet, now):
+            self._past.launch_settled(now, requested_at, failed=failed, error=error)
         self.last_action = self.last_action and self.ledger.find(self.last_action.id)
 
     def launch_failed(self, decision: ScalingDecision, error: Exception) -> None:
@@ -87,7 +91,7 @@ class Scaler:
         demand = self._read_demand()
         if ready:
             self._demand_history.append(now, self._wanted(demand))
-        decision = self._decision(self.ledger.next_id, now, ready, demand)
+        decision, self.bands = self._decision(self.ledger.next_id, now, ready, demand)
         if decision.action == "scale_down":
             victims, why = choose_victims(self.pool.fleet, decision.count, now, self.policy.grace_seconds)
             for worker_id in victims:
@@ -103,22 +107,47 @@ class Scaler:
             self.last_action = self.last
         return decision
 
+    def set_bounds(self, bounds: Bounds) -> str:
+        """Changes the bounds from the next evaluation on. Returns the change in words; empty where it is none."""
+        old, self.limits = self.limits.bounds, replace(self.limits, bounds=bounds)
+        return "" if old == bounds else f"a user changed the bounds from {old.min}:{old.max} to {bounds.min}:{bounds.max}"
+
+    def set_policy(self, policy: Policy) -> str:
+        """Changes the policy from the next evaluation on; cooldowns and backoff go on. Returns as `set_bounds`."""
+        _check(policy)
+        old, self.policy = self.policy, policy
+        if old == policy:
+            return ""
+        self._past.forget_proposals()
+        return f"a user changed the policy from {policy_text(old)} to {policy_text(policy)}"
+
+    def keep_change(self, now: float, code: str, change: str, worker_ids: tuple[str, ...] = (), *, ready: bool) -> None:
+        """A person's change as a decision of its own, with what was known at the time. What follows from it is the next evaluation's."""
+        demand = self._read_demand()
+        seen, utilization = self._conditions(now, ready, demand)
+        current = int(seen.current_workers)
+        found = Evaluation("maintain", code, change, current, current, current, current, (), ())
+        decision = self._describe(found, seen, utilization, {}, (), (), demand, self.ledger.next_id, now)
+        self.ledger.append(replace(decision, actor="user", worker_ids=worker_ids))
+
     def explain_now(self, now: float, *, ready: bool) -> ScalingDecision:
         """The same evaluation, neither kept nor acted upon; its id is 0."""
-        return self._decision(0, now, ready, self._read_demand())
+        return self._decision(0, now, ready, self._read_demand())[0]
 
     def _read_demand(self) -> Demand:
         return read_demand(self.pool, self.unanswered, self.limits.bounds.max)
 
-    def _conditions(self, now: float, ready: bool, demand: Demand) -> Conditions:
+    def _conditions(self, now: float, ready: bool, demand: Demand) -> tuple[Conditions, Mapping[str, float]]:
+        """The conditions, and the utilization by resource that is in them."""
         silent_after = self.pipeline.silent_after_seconds
+        utilization = self.pool.utilization(now - silent_after)
         seen = read_conditions(
-            self.pool, demand, now, ready=ready, unanswered=self.unanswered, policy=self.policy, silent_after=silent_after
+            self.pool, demand, utilization, now, ready=ready, unanswered=self.unanswered, policy=self.policy, silent_after=silent_after
         )
         forecast = math.nan
         if isinstance(self.policy, PredictivePolicy):
             forecast = self._demand_history.forecast(now, self.policy.lead_seconds)
-        return replace(
+        whole = replace(
             seen,
             forecast_workers=forecast,
             min_workers=float(self.limits.bounds.min),
@@ -127,6 +156,7 @@ class Scaler:
             launcher=float(self.no_launcher_reason is None),
             **self._past.conditions(now, int(seen.current_workers), self.policy, self.pipeline),
         )
+        return whole, utilization
 
     def _wanted(self, demand: Demand) -> float:
         """Workers that would be busy, were there enough."""
@@ -134,11 +164,13 @@ class Scaler:
         busy = (fleet.reserved > 0) | (fleet.occupied > 0).any(axis=1)
         return float(busy.sum()) + demand.covered + demand.needed
 
-    def _decision(self, decision_id: int, now: float, ready: bool, demand: Demand) -> ScalingDecision:
-        seen = self._conditions(now, ready, demand)
+    def _decision(self, decision_id: int, now: float, ready: bool, demand: Demand) -> tuple[ScalingDecision, tuple[Band, ...]]:
+        seen, utilization = self._conditions(now, ready, demand)
         notes = self._notes(now, seen)
         flips: tuple[Flip, ...] = ()
+        bands: tuple[Band, ...] = ()
         try:
+            bands = self.policy.bands(seen)
             found = evaluate(self.policy, self.pipeline, seen, notes)
             limits = thresholds(self.policy, self.pipeline, seen)
             if found.action == "maintain":
@@ -150,7 +182,8 @@ class Scaler:
             if self.last is None or self.last.code != "policy_error":
                 logger.exception("policy %s failed; the pool stays as it is", self.policy.name)
             found, limits, blockers = _policy_error(error, seen), {}, ()
-        return self._describe(found, seen, limits, flips, (*blockers, *self._infeasible()), demand, decision_id, now)
+        blockers = (*blockers, *self._infeasible())
+        return self._describe(found, seen, utilization, limits, flips, blockers, demand, decision_id, now), bands
 
     def _notes(self, now: float, seen: Conditions) -> Mapping[str, str]:
         """What numbers cannot say of a limit."""
@@ -171,6 +204,7 @@ class Scaler:
         self,
         found: Evaluation,
         seen: Conditions,
+        utilization: Mapping[str, float],
         limits: Mapping[str, float],
         flips: tuple[Flip, ...],
         blockers: tuple[Blocker, ...],
@@ -195,7 +229,7 @@ class Scaler:
             desired=found.desired,
             bounded=found.bounded,
             count=abs(change),
-            utilization=self.pool.utilization(),
+            utilization=utilization,
             inputs=seen.inputs(limits, dict.fromkeys(MEASURED, seen.data_age_seconds)),
             steps=found.steps,
             blockers=blockers,
@@ -221,6 +255,14 @@ class Scaler:
             "provider": ", ".join(providers) or None,
             "cost_rate_after": None if before is None or math.isnan(saved) else before - saved,
         }
+
+
+def _check(policy: Policy) -> None:
+    """What is read of a policy outside of its arithmetic must be numbers, so that no tick can fail of it."""
+    for spans, name in ((policy.windows_seconds, "windows_seconds"), ((policy.grace_seconds,), "grace_seconds")):
+        for span in spans:
+            if not (isinstance(span, (int, float)) and math.isfinite(span) and span >= 0):
+                raise InvalidValueError(f"{name} of policy {policy.name!r} must be finite seconds of 0 or more, got {span!r}")
 
 
 def _cost_after(seen: Conditions, change: int) -> float | None:

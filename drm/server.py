@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flask import Flask, redirect
 
+from drm.calls import BODY_LIMIT
 from drm.errors import DRMError, InvalidValueError
-from drm.guards import BODY_LIMIT, names_of, protect
+from drm.guards import protect
+from drm.trust import Trust, names_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -28,6 +30,9 @@ class Server:
 
     PortError where the address is taken, not allowed, or none of this machine's.
     """
+
+    pushes = False
+    """Whether it keeps websockets, and takes an ASGI application."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 8080) -> None:
         self._socket = _listen(host, port)
@@ -68,13 +73,12 @@ class Server:
         """Ends all connections and frees the port, within 2 s; may be called twice."""
         server, self._server = self._server, None
         if server is not None:
-            from waitress import wasyncore
-
+            # First those who answer: one that has just done so wakes the loop, which must still be there.
+            server.task_dispatcher.shutdown(timeout=STOP_SECONDS / 2)
             # The loop ends when its map of sockets is empty; only its own thread may close them.
-            server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
+            server.trigger.pull_trigger(lambda: _close_all(server))
             if self._thread is not None:
-                self._thread.join(STOP_SECONDS)
-            server.task_dispatcher.shutdown(timeout=STOP_SECONDS)
+                self._thread.join(STOP_SECONDS / 2)
         self._socket.close()
 
     def __enter__(self) -> Self:
@@ -84,16 +88,27 @@ class Server:
         self.stop()
 
 
-def create_standalone(host: str, url_prefix: str, *, token: str | None = None, further_hosts: tuple[str, ...] = ()) -> Flask:
-    """The Flask application of a server that is ours alone: its guards, and the way from `/` to where the dashboard will be mounted."""
-    flask_app = Flask("drm.server", static_folder=None)
-    protect(flask_app, hosts={*names_of(host), *further_hosts}, token=token)
+def create_standalone(host: str, url_prefix: str | None, *, token: str | None = None, further_hosts: tuple[str, ...] = ()) -> Flask:
+    """The Flask application of a server that is ours alone: its guards, and the way from `/` to where the dashboard will be mounted.
 
-    @flask_app.get("/")
-    def to_dashboard() -> Any:
-        return redirect(url_prefix, 302)
+    None for `url_prefix`: whoever asked for it puts a page of their own at `/`.
+    """
+    flask_app = Flask("drm.server", static_folder=None)
+    protect(flask_app, Trust({*names_of(host), *further_hosts}, token))
+
+    if url_prefix is not None:
+        flask_app.add_url_rule("/", "to_dashboard", lambda: redirect(url_prefix, 302))
 
     return flask_app
+
+
+def _close_all(server: Any) -> None:
+    from waitress import wasyncore
+
+    # What an answer waits in may be a temporary file, which closing the socket alone leaves open.
+    for channel in list(server.active_channels.values()):
+        channel.handle_close()
+    wasyncore.close_all(server._map)
 
 
 def _listen(host: str, port: int) -> socket.socket:

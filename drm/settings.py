@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from platformdirs import user_data_dir
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
 
 from drm.decision import Bounds
 from drm.errors import InvalidValueError
+from drm.hosting import fits_a_header, is_loopback, refuse_strangers, split_names
 from drm.model import Resources
 from drm.policies import parse_policy, policy_names
 
@@ -28,6 +30,7 @@ RULES = {
     "speed": "it must be a number from 0.01 to 3600",
     "worker_price": "it must be an amount per hour, 0 or more",
     "budget": "it must be an amount per hour, more than 0",
+    "retention_days": "it must be a number of days, more than 0 and at most 3650",
     "log_level": "it must be one of these: debug, info, warning, error",
 }
 """What is said where a value is not even of the right type."""
@@ -70,11 +73,17 @@ class Settings(BaseSettings):
         "queue", description=f"the scaling policy ({', '.join(policy_names())}), with parameters as in queue,target_seconds=60"
     )
     interval: float = Field(1.0, description="seconds between ticks")
+    data_dir: Path | None = Field(
+        None, description="the folder in which history is kept; if not given, one of your user data folder for each kind of pool"
+    )
+    history: bool = Field(True, description="keep history on disk; --no-history forgets everything when the program ends")
+    retention_days: float = Field(30.0, description="how long decisions, tasks, lifetimes, costs and hourly samples are kept")
     token: SecretStr | None = Field(
         None, description="what a browser or program must show; better given as DRM_TOKEN, which no process list shows"
     )
     insecure: bool = Field(False, description="listen on any address without a token: everybody who reaches the port sees the pool")
     trusted_hosts: str = Field("", description="further names, separated by commas, by which browsers may call this server")
+    push: bool = Field(False, description="push each tick to open pages over a websocket, instead of being polled; needs the extra `push`")
     open: bool = Field(False, description="open the page in a browser")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
     config: Path | None = Field(None, description=f"a file of settings instead of {CONFIG} in the working directory")
@@ -125,6 +134,13 @@ class Settings(BaseSettings):
             raise ValueError(RULES["speed"])
         return speed
 
+    @field_validator("retention_days")
+    @classmethod
+    def _some_days(cls, days: float) -> float:
+        if not (math.isfinite(days) and 0 < days <= 3650):
+            raise ValueError(RULES["retention_days"])
+        return days
+
     @field_validator("interval")
     @classmethod
     def _positive_interval(cls, seconds: float) -> float:
@@ -147,14 +163,16 @@ class Settings(BaseSettings):
     @classmethod
     def _token_fits_a_header(cls, token: SecretStr | None) -> SecretStr | None:
         text = None if token is None else token.get_secret_value()
-        if text is not None and not (text.isascii() and text.isprintable() and text and " " not in text):
+        if text is not None and not fits_a_header(text):
             raise ValueError("it must be ASCII characters without spaces, and not empty")
         return token
 
     @model_validator(mode="after")
     def _open_only_on_purpose(self) -> Self:
-        if self.token is None and not self.insecure and not self.is_loopback:
-            raise ValueError(f"--host {self.host} is reached from other machines: give a --token, or --insecure to let everybody in")
+        token = None if self.token is None else self.token.get_secret_value()
+        refuse_strangers(
+            self.host, token, insecure=self.insecure, named="--host", remedies="give a --token, or --insecure to let everybody in"
+        )
         if self.cluster is not None and self.worker_shape is not None:
             raise ValueError(f"--worker-shape {self.worker_shape} has no use with --cluster: those workers are started by somebody else")
         for flag, value in (("--cluster", self.cluster), ("--worker-shape", self.worker_shape), ("--worker-price", self.worker_price)):
@@ -170,6 +188,16 @@ class Settings(BaseSettings):
         return _bounds(self.workers)
 
     @property
+    def history_folder(self) -> Path | None:
+        """Where history is kept; None: nowhere. An invented fleet keeps it only where it is told to: it can be made again from its seed."""
+        if not self.history or (self.simulate is not None and self.data_dir is None):
+            return None
+        if self.data_dir is not None:
+            return self.data_dir
+        pool = "local" if self.cluster is None else re.sub(r"[^A-Za-z0-9.-]+", "-", self.cluster)
+        return Path(user_data_dir("drm", appauthor=False)) / pool
+
+    @property
     def shape(self) -> Resources | None:
         """What one worker has; None: a quarter of this machine."""
         return None if self.worker_shape is None else Resources.parse(self.worker_shape)
@@ -177,15 +205,12 @@ class Settings(BaseSettings):
     @property
     def further_hosts(self) -> tuple[str, ...]:
         """The names of `trusted_hosts`."""
-        return tuple(name.strip() for name in self.trusted_hosts.split(",") if name.strip())
+        return split_names(self.trusted_hosts)
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine reaches the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @classmethod
     def settings_customise_sources(

@@ -5,11 +5,12 @@ Tasks of one request wait in one line, oldest first, and lines are served in the
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -17,8 +18,11 @@ from drm.errors import QueueFull, TaskError, UnknownIdError
 from drm.model import Resources, Task, TaskState
 from drm.observation import TaskReport
 from drm.snapshot import TaskCounts
+from drm.task_usage import ran_out_of_memory, used_in
 
 FINISHED_KEPT = 1000
+CLOSED = "the manager was closed"
+"""Why tasks are lost that had not ended then."""
 
 
 class TaskHandle:
@@ -100,6 +104,18 @@ class TaskHandle:
         return f"<TaskHandle {self.id} {self._task.name!r} {self.state}>"
 
 
+@dataclass(frozen=True, slots=True)
+class TaskChange:
+    """A task has come to a new state, or one attempt at it was lost."""
+
+    task: Task
+    epoch: float
+    """When, in epoch seconds."""
+    used: tuple[float, ...] | None = None
+    """What an ended attempt used, in the order of `RESOURCES`; NaN: not measured, None: it has not ended."""
+    out_of_memory: bool = False
+
+
 class TaskTable:
     """All tasks that have not ended, and the last `FINISHED_KEPT` that have. Not thread-safe: the manager's lock guards it.
 
@@ -119,6 +135,22 @@ class TaskTable:
         self.line_reasons: dict[Resources, str] = {}
         self._handles: dict[str, TaskHandle] = {}
         self._ended: Counter[TaskState] = Counter()
+        self._changes: list[TaskChange] | None = None
+        """What `take_changes` has not told of; None: nobody asks."""
+
+    def keep_changes(self) -> None:
+        """From now on changes of tasks wait for `take_changes`, and first of all those that there are."""
+        self._changes = list(self.open_changes())
+
+    def open_changes(self) -> tuple[TaskChange, ...]:
+        """The tasks that have not ended, as if they had just come to be what they are."""
+        queued = [TaskChange(task, task.submitted_at) for task in list(self._queued.values())]
+        return (*queued, *(TaskChange(task, task.placed_at) for task in list(self.running.values())))
+
+    def take_changes(self) -> tuple[TaskChange, ...]:
+        """What became of tasks since the last call, in the order in which it did."""
+        changes, self._changes = tuple(self._changes or ()), []
+        return changes
 
     def add(self, task: Task, cancel: Callable[[str], bool]) -> TaskHandle:
         """Queues a new task; QueueFull where the queue holds as many as it may."""
@@ -129,6 +161,7 @@ class TaskTable:
         self._arrival[task.id] = next(self._arrivals)
         self._lines.setdefault(task.resources, deque()).append(task.id)
         self._served = None
+        self._note(TaskChange(task, task.submitted_at))
         return handle
 
     @property
@@ -150,6 +183,10 @@ class TaskTable:
             self._served = [(request, len(self._lines[request]) - self._stale[request]) for request in oldest_first]
         return self._served
 
+    def oldest(self, request: Resources) -> Task:
+        """The task of a line that is served next."""
+        return self._queued[self._lines[request][0]]
+
     def line_reason(self, request: Resources) -> str:
         """Why tasks of this request wait, as of the last placement."""
         return self.line_reasons.get(request, "")
@@ -161,11 +198,15 @@ class TaskTable:
         self._trim(request)
         task = replace(task, state="running", worker_id=worker_id, placed_at=now, attempt=task.attempt + 1, reason="")
         self.running[task.id] = task
+        self._note(TaskChange(task, now))
         return self._show(task)
 
-    def requeue(self, task_id: str, reason: str) -> None:
-        """Puts a running task back, at the head of its line."""
-        task = self._show(replace(self.running.pop(task_id), state="queued", worker_id=None, reason=reason))
+    def requeue(self, report: TaskReport, now: float) -> None:
+        """Puts a running task whose attempt was lost back, at the head of its line."""
+        task_id, lost = report.task_id, self.running.pop(report.task_id)
+        self._note(self._ending(replace(lost, state="lost", reason=report.reason), report, now))
+        task = self._show(replace(lost, state="queued", worker_id=None, reason=report.reason))
+        self._note(TaskChange(task, now))
         self._queued[task_id] = task
         self._lines.setdefault(task.resources, deque()).appendleft(task_id)
         self._served = None
@@ -188,6 +229,7 @@ class TaskTable:
         )
         self._ended[task.state] += 1
         self.finished.append(task)
+        self._note(self._ending(task, report, now))
         self._show(task)
         error = report.error
         if error is None and report.outcome != "done":
@@ -214,6 +256,15 @@ class TaskTable:
             infeasible=infeasible,
             foreign=foreign,
         )
+
+    def _note(self, change: TaskChange) -> None:
+        if self._changes is not None:
+            self._changes.append(change)
+
+    def _ending(self, task: Task, report: TaskReport, now: float) -> TaskChange:
+        finished_at = now if math.isnan(report.finished_at) else report.finished_at
+        task = replace(task, finished_at=finished_at, started_at=report.started_at, used=report.used, call=None)
+        return TaskChange(task, now, used_in(report), ran_out_of_memory(report))
 
     def _show(self, task: Task) -> Task:
         self._handles[task.id]._update(task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import dash_bootstrap_components as dbc
@@ -11,27 +12,36 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.address import CHOICES
+from drm.layouts import moment, saving, summary, time_range
+from drm.layouts.panel import Panel
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 
 TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
 
-def layout(panels: Mapping[str, list[Component]]) -> Component:
-    """The whole page; `panels`: the content of each tab, by key."""
+def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -> Component:
+    """The whole page; `panels`: the content of each tab, by key; `feed`: the path of the `ticks`, None where the page polls, of the
+    `ping`, of a `live` dashboard to open, if there is one, and of the data to `export`."""
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
             dcc.Interval(id=ids.INTERVAL, interval=DEFAULT_REFRESH * 1000),
             dcc.Store(id=ids.SCHEME, data="light"),
             dcc.Store(id=ids.HEALTH),
+            dcc.Store(id=ids.FEED, data=feed),
+            *time_range.stores(),
             *(dcc.Store(id=store(ids.SHELL_KEY)) for store in (ids.tick, ids.busy)),
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
-            dcc.Store(id=ids.ADDRESS, data=[{"name": one.name, "values": one.values, "default": one.default} for one in CHOICES]),
+            dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
             html.Header([_brand(), _controls()], className="drm-header"),
-            html.Nav(_tabs(), **TABS_NAME, className="drm-tabs"),
+            time_range.span_panel(),
+            moment.layout(),
+            summary.layout(feed["live"]),
+            time_range.notices(),
+            html.Nav([_tabs(), saving.layout()], **TABS_NAME, className="drm-tabs"),
             html.Main(
-                [html.Div(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0], className="drm-panel") for tab in TABS],
+                [Panel(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0]) for tab in TABS],
                 className="drm-main",
             ),
         ],
@@ -58,6 +68,7 @@ def _brand() -> Component:
             html.H1("drm", className="drm-name"),
             html.Span("", id=ids.SOURCE, className="drm-badge"),
             html.Span("connecting…", id=ids.HEALTH_TEXT, className="drm-health", role="status"),
+            html.Span("", id=ids.WAY, className="drm-way"),
         ],
         className="drm-brand",
     )
@@ -67,6 +78,7 @@ def _controls() -> Component:
     return html.Div(
         [
             _choice(ids.RANGE, "Range", [{"label": name, "value": name} for name in RANGES], DEFAULT_RANGE),
+            *time_range.buttons(),
             _choice(
                 ids.REFRESH,
                 "Refresh",

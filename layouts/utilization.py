@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -11,9 +9,12 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
+from drm.layouts import lifetimes
+from drm.layouts.controls import segments
 
 KEY = "utilization"
 
+LIFE_COLUMNS = ("State", "From", "Until", "Lasted", "Why")
 TASK_COLUMNS = ("Task", "State", "Started", "Ran for", "Asked for", "Used")
 
 
@@ -35,6 +36,7 @@ def layout() -> list[Component]:
             className="drm-card",
         ),
         html.Section(_detail(), id=ids.DETAIL, className="drm-card", hidden=True),
+        lifetimes.layout(),
     ]
 
 
@@ -42,26 +44,10 @@ def _choices() -> Component:
     return html.Div(
         [
             dbc.Button("All workers", id=ids.SHOW_ALL, size="sm", color="secondary", outline=True, style={"display": "none"}),
-            _segments(ids.RESOURCE, "Resource", {name: LABELS[name] for name in ("cpu", "memory")}),
-            _segments(ids.MEASURE, "Measure", {"used": "used", "allocated": "allocated"}),
+            segments(ids.RESOURCE, "Resource", {name: LABELS[name] for name in ("cpu", "memory")}),
+            segments(ids.MEASURE, "Measure", {"used": "used", "allocated": "allocated"}),
         ],
         className="drm-controls",
-    )
-
-
-def _segments(component_id: str, name: str, labels: dict[str, str]) -> Component:
-    label: dict[str, Any] = {"aria-label": name}
-    return html.Div(
-        dbc.RadioItems(
-            id=component_id,
-            options=[{"label": label, "value": value} for value, label in labels.items()],
-            value=next(iter(labels)),
-            className="btn-group drm-radio",
-            input_class_name="btn-check",
-            label_class_name="btn btn-outline-secondary btn-sm",
-        ),
-        role="group",
-        **label,
     )
 
 
@@ -75,17 +61,34 @@ def _detail() -> list[Component]:
             className="drm-card-head",
         ),
         html.P("", id=ids.DETAIL_FACTS),
+        html.P(dbc.Button("", id=ids.DETAIL_DECISION, size="sm", color="secondary", outline=True, style={"display": "none"})),
+        html.H3("", id=ids.DETAIL_CAPTION),
+        html.P("", id=ids.empty(ids.DETAIL_KEY), className="drm-empty"),
         dcc.Graph(id=ids.graph(ids.DETAIL_KEY), config=CONFIG, className="drm-graph", responsive=True),
-        html.H3("Tasks"),
         html.Div(
-            dbc.Table(
-                [
-                    html.Thead(html.Tr([html.Th(name, scope="col") for name in TASK_COLUMNS])),
-                    html.Tbody([], id=ids.DETAIL_TASKS),
-                ],
-                size="sm",
-                className="drm-table",
-            ),
-            className="drm-scroll",
+            [
+                html.Div(
+                    [
+                        html.H3("Lifetime"),
+                        html.P("", id=ids.card(ids.DETAIL_LIVES, "note"), className="drm-note"),
+                        dcc.Store(id=ids.DETAIL_LIVES_AT),
+                        _table(LIFE_COLUMNS, ids.DETAIL_LIVES),
+                    ],
+                    id=ids.DETAIL_LIVES_CARD,
+                ),
+                html.Div([html.H3("Tasks"), _table(TASK_COLUMNS, ids.DETAIL_TASKS)]),
+            ],
+            className="drm-columns",
         ),
     ]
+
+
+def _table(columns: tuple[str, ...], rows: str) -> Component:
+    return html.Div(
+        dbc.Table(
+            [html.Thead(html.Tr([html.Th(name, scope="col") for name in columns])), html.Tbody([], id=rows)],
+            size="sm",
+            className="drm-table",
+        ),
+        className="drm-scroll",
+    )

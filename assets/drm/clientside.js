@@ -8,9 +8,17 @@
 
     /* Times of the server are epoch seconds; Plotly draws a date as it is written, so it gets the browser's wall clock. */
     function local(seconds) {
+        if (seconds === null) return null;
         const date = new Date(seconds * 1000);
         return new Date(date.getTime() - date.getTimezoneOffset() * 60000).toISOString().slice(0, -1);
     }
+
+    const clock = (seconds) => new Date(seconds * 1000).toLocaleString(undefined,
+        { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+    window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
+        drmTime: (seconds) => typeof seconds === "number" ? clock(seconds) : "",
+    });
 
     function bytes(text) {
         return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -29,6 +37,8 @@
         });
     }
 
+    const isTime = (figure, axis) => Boolean(figure) && (figure.layout[axis] || {}).type === "date";
+
     function fillCells(trace, cells) {
         const whole = cells.capacity.every((capacity) => capacity > 0);
         trace.z = matrix(cells.mean, cells, () => cells.percent);
@@ -37,6 +47,40 @@
         const amount = whole ? "<br>%{customdata:.3~g} " + cells.unit : "";
         trace.hovertemplate = "<b>%{y}</b><br>%{x|%b %d, %H:%M:%S}<br>" + cells.title + " " + cells.measure +
             ": %{z:.0f} % (max %{text:.0f} %)" + amount + "<extra></extra>";
+    }
+
+    /* A bar in time begins at its base, and its x is how many seconds it lasts. */
+    const dated = (trace) => Object.assign({}, trace, trace.base ?
+        { base: trace.base.map(local), x: trace.x.map((seconds) => seconds * 1000) } : { x: trace.x.map(local) });
+
+    /* Plotly fills across gaps. An area with gaps becomes a trace of its own, which goes down to zero where a run of known values ends. */
+    function areas(traces) {
+        const cut = (trace) => {
+            const x = [], y = [];
+            trace.y.forEach((value, index) => {
+                const at = trace.x[index], isKnown = (other) => trace.y[other] !== null && trace.y[other] !== undefined;
+                if (!isKnown(index)) return;
+                const values = [...(isKnown(index - 1) ? [] : [0]), value, ...(isKnown(index + 1) ? [] : [0])];
+                values.forEach((one) => { x.push(at); y.push(one); });
+            });
+            return Object.assign({}, trace, { x: x, y: y, line: Object.assign({}, trace.line, { width: 0 }), hoverinfo: "skip", hovertemplate: null, showlegend: false });
+        };
+        const filled = traces.filter((trace) => trace.fill === "tozeroy" && hasGap(trace.y));
+        filled.forEach((trace) => traces.push(cut(trace)));
+        filled.forEach((trace) => { trace.fill = "none"; });
+        return traces;
+    }
+
+    function hasGap(values) {
+        const known = values.map((value) => value !== null), last = known.lastIndexOf(true);
+        return known.slice(known.indexOf(true), last + 1).includes(false);
+    }
+
+    /* What stands under the pointer: of which row, what is told, from when until when, and why. */
+    function fillSpans(trace, names) {
+        const when = ([from, to]) => to === null ? "since " + clock(from) : from === to ? clock(from) : clock(from) + " to " + clock(to);
+        trace.customdata = trace.spans.map((span, index) => "<b>" + names[trace.y[index]] + "</b><br>" + trace.told[index] + "<br>" +
+            when(span) + (trace.why[index] && "<br>" + trace.why[index]));
     }
 
     const scheme = (theme) => theme !== "auto" ? theme :
@@ -61,16 +105,80 @@
         }
     }
 
-    let healthAt = 0;
+    /* Numbers come with the same tick as figures, and take a fraction of the time: they are painted first. */
+    const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+
+    /* What was just opened may lie below the screen's edge; it has its height only once it is filled. */
+    function bringIntoView(id) {
+        setTimeout(() => document.getElementById(id).scrollIntoView({ block: "nearest", behavior: "smooth" }), 400);
+    }
+
+    /* A page of the table keeps its rows until the new ones are there; an empty one has no block that could be refreshed. The component
+       answers the newest request only, so nothing is asked for while one is under way, but for one that was lost. */
+    const LEDGER_WAIT = 400, LEDGER_TRIES = 10;
+    let ledgerTimer = 0;
+
+    function refreshLedger(grid, tries) {
+        const loading = Object.values(grid.getCacheBlockState() || {}).some((block) => block.pageStatus !== "loaded");
+        if (loading && tries < LEDGER_TRIES) ledgerTimer = setTimeout(() => refreshLedger(grid, tries + 1), LEDGER_WAIT);
+        else if (loading || !grid.getDisplayedRowCount()) grid.purgeInfiniteCache();
+        else grid.refreshInfiniteCache();
+    }
+
+    /* When each tick was handed on. Dash leaves "busy" as it is where a request had no answer at all. */
+    const BUSY_AT_MOST = 10000;
+    let handedAt = {};
+    document.addEventListener("drm-contact", () => { handedAt = {}; });
+
+    /* Whether a tick may be handed to what `key` names: not by the clock alone while its last answer is on its way. */
+    function mayHand(key, clockOnly, busy) {
+        if (clockOnly && busy && Date.now() - handedAt[key] < BUSY_AT_MOST) return false;
+        handedAt[key] = Date.now();
+        return true;
+    }
+
+    /* Whether a tick is of another moment than the last one that came to `key`. */
+    const handedMoment = {};
+    function movedInTime(key, tick) {
+        const moved = Boolean(tick) && handedMoment[key] !== tick.at;
+        if (tick) handedMoment[key] = tick.at;
+        return moved;
+    }
+
+    const PLAY_GAP = 10, BRUSHES = 20, SHORTEST_RANGE = 10;
+    let playedAt = 0;
+
+    /* Epoch seconds of a date as Plotly or a field writes it, which is the browser's wall clock. */
+    function epoch(text) {
+        const [day, time] = String(text).replace("T", " ").split(" ");
+        return new Date(day + "T" + (time || "00:00").slice(0, 12)).getTime() / 1000;
+    }
+
+    /* A moment as it stands in the address; what the pool has not reached is the present. */
+    const momentText = (moment, now) => !(moment < now) ? "" : String(moment);
+
+    /* What an axis of time was dragged or zoomed to; true where it was set back; null where that is not what happened. */
+    function brushedTo(change) {
+        const ends = [];
+        for (const [name, value] of Object.entries(change || {})) {
+            const [, end] = name.match(/^xaxis\d*\.range\[([01])\]$/) || [];
+            if (end && typeof value === "string") ends[end] = epoch(value);
+            if (/^xaxis\d*\.autorange$/.test(name) && value) return true;
+        }
+        return ends.length === 2 && ends[0] < ends[1] ? ends : null;
+    }
 
     window.dash_clientside = Object.assign({}, window.dash_clientside, { drm: {
         /* Hands the clock on to the header, which stands first in `keys`, and to the visible tab; not while their last answer is on its way. */
-        route: function (n, tab, range, colours, keys, ...busy) {
+        route: function (n, tab, range, at, colours, keys, ...busy) {
             const clockOnly = triggered().every((prop) => prop.endsWith(".n_intervals"));
             if (clockOnly && document.hidden) return keys.map(NO_UPDATE);
             return keys.map((key, index) => {
                 const visible = index === 0 || key === tab;
-                return visible && !(clockOnly && busy[index]) ? { n: n || 0, range: range, scheme: colours, at: Date.now() } : NO_UPDATE();
+                if (!visible) return NO_UPDATE();
+                if (mayHand(key, clockOnly, busy[index])) return { n: n || 0, range: range, at: at, scheme: colours, sent: Date.now() };
+                document.dispatchEvent(new Event("drm-skipped"));
+                return NO_UPDATE();
             });
         },
 
@@ -79,43 +187,112 @@
             return keys.slice(1).map((key) => key !== tab);
         },
 
-        pace: function (seconds) {
-            const paused = Number(seconds) === 0;
-            return [paused ? NO_UPDATE() : Number(seconds) * 1000, paused];
-        },
-
         scheme: showScheme,
 
-        health: function (health) {
-            if (triggered().some((prop) => prop.endsWith(".data"))) healthAt = Date.now();
-            if (!health) return ["connecting…", "drm-health"];
-            if (health.age === null) {
-                return [health.error ? "cannot start: " + health.error : "starting…", "drm-health" + (health.error ? " drm-health-bad" : "")];
-            }
-            const silent = (Date.now() - healthAt) / 1000, age = health.age + silent;
-            const failed = health.errors ? ", " + health.errors + (health.errors === 1 ? " tick" : " ticks") + " failed" : "";
-            if (!health.ok) return ["controller: " + health.error + failed, "drm-health drm-health-bad"];
-            const late = age > 3 * health.interval + 2;
-            return [(late ? "no tick for " : "last tick ") + (age < 1 ? "now" : Math.round(age) + " s" + (late ? "" : " ago")) + failed,
-                "drm-health " + (late || failed ? "drm-health-late" : "drm-health-ok")];
+        /* Links to the tables of the tab, of the range and the moment that are shown. A new tab, so that a refusal can be read there. */
+        save: function (tab, range, at, saved, feed) {
+            const component = (type, props) => ({ type: type, namespace: "dash_html_components", props: props });
+            const query = (name, format) => new URLSearchParams(Object.assign({ tab: tab, table: name, format: format, range: range }, at === "" ? {} : { at: at }));
+            return saved.tables[tab].map((one) => component("Div", {
+                className: "drm-save-table",
+                children: [component("Span", { children: one.label }), ...Object.entries(saved.formats).map(([format, text]) => component("A", {
+                    children: text, className: "dropdown-item", href: feed.export + "?" + query(one.name, format), target: "_blank",
+                    title: "Save: " + one.label + ", as " + text,
+                }))],
+            }));
         },
 
         /* One callback both ways, as Dash asks for a circle: the address sets the controls when it changed, else they set the address. */
         address: function (search, ...rest) {
-            const rules = rest.pop(), selected = rest.pop(), values = rest;
+            const rules = rest.pop(), still = rest.pop(), selected = rest.pop(), values = rest;
             const fromAddress = triggered().length === 0 || triggered().some((prop) => prop.endsWith(".search"));
             if (fromAddress) {
                 const query = new URLSearchParams(search);
-                const chosen = rules.map((rule) => rule.values.includes(query.get(rule.name)) ? query.get(rule.name) : rule.default);
+                const allowed = (rule, value) => value === rule.default || rule.values.includes(value)
+                    || rule.pattern && new RegExp("^(?:" + rule.pattern + ")$").test(value);
+                const refused = rules.filter((rule) => query.has(rule.name) && !allowed(rule, query.get(rule.name)));
+                const chosen = rules.map((rule) => query.has(rule.name) && !refused.includes(rule) ? query.get(rule.name) : rule.default);
+                const words = refused.map((rule) => "The address asks for " + rule.name + "=" + query.get(rule.name).slice(0, 40)
+                    + ", which must be " + [rule.values.filter(Boolean).join(", "), rule.rule].filter(Boolean).join(", or ")
+                    + ": this shows " + (rule.default || rule.instead) + ".");
                 const worker = query.get("worker");
                 const opened = worker === (selected.worker || null) ? NO_UPDATE() : { worker: worker, group: null };
-                return [NO_UPDATE(), ...chosen.map((value, index) => value === values[index] ? NO_UPDATE() : value), opened];
+                return [NO_UPDATE(), ...chosen.map((value, index) => value === values[index] ? NO_UPDATE() : value), opened, words.join(" ")];
             }
+            /* A page that is played would fill the browser's history. */
+            if (!still) return [NO_UPDATE(), ...rules.map(NO_UPDATE), NO_UPDATE(), NO_UPDATE()];
             const query = new URLSearchParams();
             rules.forEach((rule, index) => { if (values[index] !== rule.default) query.set(rule.name, values[index]); });
             if (selected.worker) query.set("worker", selected.worker);
             const wanted = query.size ? "?" + query.toString() : "";
-            return [wanted === search ? NO_UPDATE() : wanted, ...rules.map(NO_UPDATE), NO_UPDATE()];
+            return [wanted === search ? NO_UPDATE() : wanted, ...rules.map(NO_UPDATE), NO_UPDATE(), ""];
+        },
+
+        /* Steps in time that need no answer of the server. */
+        moment: function (look, live, back, on, explained, jump, at, health, explainedAt) {
+            const by = (triggered()[0] || "").split(".")[0], now = health ? health.now : null, from = at === "" ? now : Number(at);
+            const wanted = [from - 60, Infinity, from - 60, from + 60, explainedAt ? explainedAt[0] : NaN, epoch(jump)];
+            const index = wanted.findIndex((_, place) => by === inputId(place)), moment = wanted[index];
+            if (now === null || Number.isNaN(moment) || (index === 5 && Math.floor(from) === moment)) return [NO_UPDATE(), NO_UPDATE()];
+            return [momentText(moment, now), index === 5 && moment > now ? "That moment lies in the future: this is live." : ""];
+        },
+
+        /* The bar of a moment. */
+        past: function (at) {
+            if (at === "") return [true, "", "", "Why not now?"];
+            return [false, clock(Number(at)), local(Number(at)).slice(0, 19), "Why not then?"];
+        },
+
+        playing: function (clicks, at, still) {
+            if (at === "" || triggered().length === 0) return [true, "Play"];
+            if (!triggered().some((prop) => prop.startsWith(inputId(0) + "."))) return [NO_UPDATE(), NO_UPDATE()];
+            playedAt = Date.now();
+            return still ? [false, "Pause"] : [true, "Play"];
+        },
+
+        /* Lets time go on, as fast as the answers come: the next step is taken once the last one is shown. */
+        play: function (n, at, speed, health, ...busy) {
+            const passed = (Date.now() - playedAt) / 1000;
+            if (at === "" || !health || (busy.some(Boolean) && passed < PLAY_GAP)) return [NO_UPDATE(), NO_UPDATE()];
+            playedAt = Date.now();
+            if (document.hidden) return [NO_UPDATE(), NO_UPDATE()];
+            return [momentText(Number(at) + Math.min(passed, PLAY_GAP) * Number(speed), health.now), ""];
+        },
+
+        /* Dragging over an axis of time sets the range and the moment of all tabs; a double click takes that back. */
+        brush: function (...rest) {
+            const [range, at, brushed, health] = rest.slice(-4), [one] = window.dash_clientside.callback_context.triggered;
+            const nothing = [NO_UPDATE(), NO_UPDATE(), NO_UPDATE()], ends = brushedTo(one && one.value), last = brushed[brushed.length - 1];
+            if (ends === null || !health || health.now === null) return nothing;
+            if (ends === true) {
+                /* The next double click says the same, and Dash would take it for no news. */
+                setTimeout(() => window.dash_clientside.set_props(one.prop_id.split(".")[0], { relayoutData: null }), 0);
+                if (!last) return nothing;
+                if (last.range !== range || last.at !== at) return [NO_UPDATE(), NO_UPDATE(), []];
+                return [last.before.range, last.before.at, brushed.slice(0, -1)];
+            }
+            const until = Math.min(ends[1], health.now), seconds = Math.max(SHORTEST_RANGE, Math.round(until - ends[0]));
+            const next = { range: seconds + "s", at: momentText(until, health.now), before: { range: range, at: at } };
+            return [next.range, next.at, [...brushed.slice(1 - BRUSHES), next]];
+        },
+
+        /* A range or a moment that cannot be shown leaves the controls, and with them the address. */
+        dropTime: function (health) {
+            const [range, at] = window.dash_clientside.callback_context.states_list;
+            if (health && health.default_range) window.dash_clientside.set_props(range.id, { value: health.default_range });
+            if (health && health.is_future) window.dash_clientside.set_props(at.id, { data: "" });
+        },
+
+        /* The fields of a range of one's own begin with what is shown. */
+        openSpan: function (clicks, hidden, health) {
+            if (!hidden || !health) return [true, NO_UPDATE(), NO_UPDATE()];
+            const first = window.dash_clientside.callback_context.outputs_list[1].id;
+            setTimeout(() => document.getElementById(first).focus(), 50);
+            return [false, ...[health.end - health.range, health.end].map((end) => local(end).slice(0, 19))];
+        },
+
+        askSpan: function (clicks, from, to) {
+            return [from, to].map((text) => text && !Number.isNaN(epoch(text)) ? [text, epoch(text)] : null);
         },
 
         /* A click on a row opens its worker, or its group; the buttons close them again. */
@@ -132,19 +309,53 @@
         /* The open worker gets its tab's tick; without one its card is hidden and nothing is asked of the server. */
         relay: function (tick, selected, busy) {
             const worker = selected && selected.worker;
-            const clockOnly = !triggered().some((prop) => prop.startsWith(inputId(1) + "."));
-            if (!worker || !tick || clockOnly && busy) return [!worker, NO_UPDATE()];
+            const clockOnly = !movedInTime("relay", tick) && !triggered().some((prop) => prop.startsWith(inputId(1) + "."));
+            if (!worker || !tick || !mayHand("relay", clockOnly, busy)) return [!worker, NO_UPDATE()];
             return [false, Object.assign({}, tick, { worker: worker })];
         },
 
-        /* What the reader zoomed into, by axis. Plotly's own memory of it (uirevision) does not outlive an axis that ranges itself. */
+        /* The mark or row that was clicked, the present tick, or nothing. Of marks at the same time the one next to the pointer counts. */
+        pickDecision: function (click, cell, rows) {
+            const by = triggered().map((prop) => prop.split(".")), named = (index) => by.some(([id]) => id === inputId(index));
+            if (named(3)) return "now";
+            if (named(4)) return "";
+            if (named(1)) {
+                if (by.some(([, prop]) => prop === "cellClicked") && cell) return String(cell.rowId);
+                return rows && rows.length ? rows[0].id : NO_UPDATE();
+            }
+            const marks = ((click && click.points) || []).filter((point) => point.customdata !== undefined && point.customdata !== null);
+            const distance = (point) => point.bbox ? Math.abs((point.bbox.y0 + point.bbox.y1) / 2 - pointer.y) : 0;
+            marks.sort((one, other) => distance(one) - distance(other));
+            return marks.length ? String(marks[0].customdata) : NO_UPDATE();
+        },
+
+        /* The explained decision gets its tab's tick, as an open worker does. */
+        relayDecision: function (tick, decision, busy) {
+            const opened = triggered().some((prop) => prop.startsWith(inputId(1) + ".")), moved = movedInTime("relayDecision", tick);
+            if (!decision || !tick || !mayHand("relayDecision", !opened && !moved, busy)) return [!decision, NO_UPDATE()];
+            if (opened) bringIntoView(window.dash_clientside.callback_context.outputs_list[0].id);
+            return [false, Object.assign({}, tick, { decision: decision })];
+        },
+
+        span: function (times) {
+            if (!times) return "";
+            const [from, until] = times.map(clock);
+            return from === until ? from : from + " to " + until;
+        },
+
+        refreshLedger: function (state, id) {
+            clearTimeout(ledgerTimer);
+            window.dash_ag_grid.getApiAsync(id).then((grid) => refreshLedger(grid, 0));
+        },
+
+        /* What the reader zoomed into, by axis but those of time. Plotly's own memory of it (uirevision) does not outlive an axis that ranges itself. */
         zoom: function (change, figure, zoomed) {
             const revision = figure && figure.layout.uirevision;
             const axes = zoomed && zoomed.revision === revision ? Object.assign({}, zoomed.axes) : {};
             let told = false;
             for (const [name, value] of Object.entries(change || {})) {
                 const [, axis, end] = name.match(/^([xy]axis\d*)\.(?:range\[([01])\]|autorange)$/) || [];
-                if (!axis) continue;
+                if (!axis || isTime(figure, axis)) continue;
                 told = true;
                 if (end) axes[axis] = Object.assign([], axes[axis], { [end]: value });
                 else delete axes[axis];
@@ -152,17 +363,24 @@
             return told ? { revision: revision, axes: axes } : NO_UPDATE();
         },
 
-        draw: function (figure, zoomed) {
+        draw: async function (figure, zoomed) {
+            if (figure) await painted();
             if (!figure) return [NO_UPDATE(), { display: "none" }];
             if (!figure.data.length) return [{ data: [], layout: {} }, { display: "none" }];
-            const traces = figure.data.map((trace) => Object.assign({}, trace, { x: trace.x.map(local) }));
+            const traces = areas(figure.data.map((trace) => isTime(figure, "xaxis" + (trace.xaxis || "x").slice(1)) ? dated(trace) : Object.assign({}, trace)));
             if (figure.cells) fillCells(traces[0], figure.cells);
+            if (figure.names) traces.forEach((trace) => fillSpans(trace, figure.names));
             const layout = Object.assign({}, figure.layout);
+            /* Where an axis of time was dragged to is what the whole page shows: nothing of it is kept here. */
+            for (const [name, axis] of Object.entries(layout)) {
+                if (!isTime(figure, name)) continue;
+                layout[name] = Object.assign({}, axis, { uirevision: Math.random() }, axis.range ? { range: axis.range.map(local) } : {});
+            }
             if (zoomed && zoomed.revision === layout.uirevision) {
                 for (const [axis, range] of Object.entries(zoomed.axes)) layout[axis] = Object.assign({}, layout[axis], { range: range, autorange: false });
             }
             [80, 300].forEach((delay) => setTimeout(hoverAgain, delay));
-            return [{ data: traces, layout: layout }, { height: figure.layout.height + "px" }];
+            return [{ data: traces, layout: layout }, { height: figure.layout.height + "px", minWidth: (figure.least_width || 0) + "px" }];
         },
     } });
 })();

@@ -141,6 +141,7 @@ class DaskEngine:
         for worker_id, reason in departures.items():
             tasks += self._part_with(worker_id, reason)
         columns = roster.columns()
+        silence = columns.pop("silence")
         self._forget_booted(roster, columns["states"])
         if self._plan.worker_shape is None and len(roster.ids):
             self._worker_shape = Resources.of(columns["capacity"][columns["capacity"][:, 0].argmax()])
@@ -152,6 +153,7 @@ class DaskEngine:
             departures=departures,
             tasks=tuple(tasks),
             launches=launches,
+            heard_at=now - silence,
             **columns,
         )
 

@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 
 from drm.model import Resources
+from drm.observation import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 
@@ -196,8 +197,15 @@ class LocalLauncher:
             start_new_session=True,
         )
         assert popen.stdin is not None
-        popen.stdin.write(json.dumps({"path": sys.path, "worker": worker}).encode() + b"\n")
-        popen.stdin.flush()
+        try:
+            popen.stdin.write(json.dumps({"path": sys.path, "worker": worker}).encode() + b"\n")
+            popen.stdin.flush()
+        except OSError:
+            # It has ended at once: nobody else knows of it, so its pipe and its process are ended here.
+            popen.kill()
+            _dismiss(popen)
+            popen.wait()
+            raise
         return _Process(popen, shape.memory, time.monotonic())
 
     def _judge(self, process: _Process) -> None:
@@ -214,9 +222,8 @@ class LocalLauncher:
                 # It has ended since: the next round sees that.
                 return
             if held > MEMORY_FRACTION * process.memory_limit:
-                process.fate = (
-                    f"it held {held / 2**20:.0f} MiB, more than {MEMORY_FRACTION:.0%} of its {process.memory_limit / 2**20:.0f} MiB"
-                )
+                limit = f"{MEMORY_FRACTION:.0%} of its {process.memory_limit / 2**20:.0f} MiB"
+                process.fate = f"{OUT_OF_MEMORY}it held {held / 2**20:.0f} MiB, more than {limit}"
                 process.popen.kill()
 
 

@@ -94,7 +94,8 @@ class Roster:
         return departures
 
     def columns(self) -> dict[str, Any]:
-        """`states`, `capacity`, `used`, `occupied`, `slots` and `foreign_tasks`, as in an Observation, for `ids`."""
+        """`states`, `capacity`, `used`, `occupied`, `slots`, `foreign_tasks`, as in an Observation, for `ids`; and `silence`, (n,): seconds
+        since each was last heard of, 0 before it could be."""
         n = len(self.ids)
         index = {worker_id: row for row, worker_id in enumerate(self.ids)}
         surveyed = [self._by_server.get(server_id) for server_id in self._surveyed or ()]
@@ -134,6 +135,7 @@ class Roster:
             "occupied": occupied,
             "slots": slots.astype(np.int64),
             "foreign_tasks": int(foreign.sum()),
+            "silence": np.maximum(0.0, np.nan_to_num(seen[:, COLUMN["silence_seconds"]])),
         }
 
     def _register(self, server_id: str, name: str, address: str, host: str, numbers: FloatArray) -> None:

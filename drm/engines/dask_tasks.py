@@ -14,7 +14,7 @@ from drm.engines.dask_link import Link
 from drm.engines.remote import ByValue, run
 from drm.errors import TaskError
 from drm.model import Resources, Task
-from drm.observation import TaskReport
+from drm.observation import OUT_OF_MEMORY, TaskReport
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ LARGE_BYTES = 1 << 20
 class _Sent:
     task_id: str
     worker_id: str
+    cores: float
+    """What it asks for."""
     job: asyncio.Task[None] | None = None
     cancelled: bool = False
     dropped: bool = False
@@ -44,7 +46,7 @@ class Courier:
     def send(self, task: Task, worker_id: str, address: str, server_id: str) -> None:
         """Starts the task there."""
         key = f"{self._prefix}{task.id}-{task.attempt}"
-        sent = _Sent(task.id, worker_id)
+        sent = _Sent(task.id, worker_id, task.resources.cpu)
         self._link.post(partial(self._fetch, sent, key, task.call, address, server_id), f"task {task.id} could not be sent")
         self._sent[key] = sent
 
@@ -69,12 +71,14 @@ class Courier:
     def drop(self, worker_id: str, reason: str) -> list[TaskReport]:
         """Gives up what is on its way on a worker that has gone, so that Dask runs none of it again."""
         reports = []
-        for key, sent in list(self._sent.items()):
-            if sent.worker_id == worker_id:
-                del self._sent[key]
-                report = TaskReport(sent.task_id, "lost", reason=f"worker {worker_id} went: {reason}")
-                reports.append(_as_cancelled(report) if sent.cancelled else report)
-                self._link.post(partial(_abandon, sent), f"task {sent.task_id} could not be given up")
+        dropped = {key: sent for key, sent in self._sent.items() if sent.worker_id == worker_id}
+        for key, sent in dropped.items():
+            del self._sent[key]
+            # Of several tasks nobody knows which one took the memory.
+            alone_at_fault = reason.startswith(OUT_OF_MEMORY) and len(dropped) == 1
+            report = TaskReport(sent.task_id, "lost", reason=f"worker {worker_id} went: {reason}", out_of_memory=alone_at_fault)
+            reports.append(_as_cancelled(report) if sent.cancelled else report)
+            self._link.post(partial(_abandon, sent), f"task {sent.task_id} could not be given up")
         return reports
 
     async def _fetch(self, sent: _Sent, key: str, call: bytes, address: str, server_id: str) -> None:
@@ -87,7 +91,7 @@ class Courier:
         try:
             ending = await future
             large = len(ending.get("result", b"")) >= LARGE_BYTES
-            report = await asyncio.to_thread(_report, sent.task_id, ending) if large else _report(sent.task_id, ending)
+            report = await asyncio.to_thread(_report, sent, ending) if large else _report(sent, ending)
         except asyncio.CancelledError:
             # Ours, where the worker has gone and nobody waits for this; or Dask's, where the connection broke or another user cancelled it.
             report = TaskReport(sent.task_id, "lost", reason="its key was cancelled on the scheduler, or the connection to it broke")
@@ -121,22 +125,27 @@ def _dask_outcome(error: Exception) -> Any:
     return "lost" if isinstance(error, (KilledWorker, OSError, TimeoutError)) else "failed"
 
 
-def _report(task_id: str, ending: dict[str, Any]) -> TaskReport:
+def _report(sent: _Sent, ending: dict[str, Any]) -> TaskReport:
     """What `remote.run` returned, as a report."""
-    outcome = ending["outcome"]
+    task_id, outcome = sent.task_id, ending["outcome"]
     if outcome == "lost":
         return TaskReport(task_id, "lost", reason=ending["reason"])
-    times = {"started_at": ending["started_at"], "finished_at": ending["finished_at"]}
-    used = Resources(cpu=ending["cpu"], memory=ending["memory"])
+    measured: dict[str, Any] = {
+        "started_at": ending["started_at"],
+        "finished_at": ending["finished_at"],
+        "used": Resources(cpu=ending["cpu"], memory=ending["memory"]),
+        # Who asks for more than one core is taken to start threads.
+        "cpu_is_partial": not ending["are_children_known"] or (sent.cores > 1 and not ending["are_threads_known"]),
+    }
     if outcome == "done":
         try:
-            return TaskReport(task_id, "done", pickle.loads(ending["result"]), used=used, **times)
+            return TaskReport(task_id, "done", pickle.loads(ending["result"]), **measured)
         except Exception as error:
-            return TaskReport(task_id, "failed", error=error, reason=f"its result cannot be unpickled here: {error!r}", used=used, **times)
+            return TaskReport(task_id, "failed", error=error, reason=f"its result cannot be unpickled here: {error!r}", **measured)
     cause: BaseException = TaskError(ending["reason"])
     try:
         cause = pickle.loads(ending["error"]) if ending["error"] else cause
     except Exception as unpickling:
         # Its class is not importable here: its words and its traceback are.
         logger.debug("the error of task %s stays in words: %r", task_id, unpickling)
-    return TaskReport(task_id, "failed", error=cause, reason=ending["reason"], traceback=ending["traceback"], used=used, **times)
+    return TaskReport(task_id, "failed", error=cause, reason=ending["reason"], traceback=ending["traceback"], **measured)

@@ -17,7 +17,7 @@ import numpy as np
 from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
 from drm.fleet import Fleet
 from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Task, Worker, WorkerType
-from drm.observation import LaunchReport, Observation, TaskReport
+from drm.observation import LAUNCH_TIMEOUT_SECONDS, LaunchReport, Observation, TaskReport
 from drm.snapshot import Source
 
 LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
@@ -60,7 +60,8 @@ class ExternalEngine:
         self._departures: dict[str, str] = {}
         self._reports: list[TaskReport] = []
         self._launches: list[LaunchReport] = []
-        self._awaited: deque[str] = deque()
+        self._awaited: deque[tuple[str, float]] = deque()
+        """Launch and time of its request, for each worker that has not registered yet."""
 
     @property
     def source(self) -> Source:
@@ -102,7 +103,8 @@ class ExternalEngine:
             self._silence = np.append(self._silence, 0.0)
             self._departures.pop(worker_id, None)
             if self._awaited:
-                self._launches.append(LaunchReport(self._awaited.popleft(), (worker_id,)))
+                launch_id, _ = self._awaited.popleft()
+                self._launches.append(LaunchReport(launch_id, (worker_id,)))
             return self._fleet.worker(worker_id)
 
     def report(self, worker_id: str, used: Resources | Mapping[str, float], now: float | None = None) -> None:
@@ -127,9 +129,12 @@ class ExternalEngine:
             self._remove([worker_id])
             self._departures[worker_id] = "deregistered"
 
-    def finish(self, task_id: str, result: Any = None, error: BaseException | None = None) -> None:
-        """A task that was started has ended, well or with an error."""
-        report = TaskReport(task_id, "done", result) if error is None else TaskReport(task_id, "failed", error=error, reason=repr(error))
+    def finish(self, task_id: str, result: Any = None, error: BaseException | None = None, used: Resources | None = None) -> None:
+        """A task that was started has ended, well or with an error, and was measured to use so much."""
+        if error is None:
+            report = TaskReport(task_id, "done", result, used=used)
+        else:
+            report = TaskReport(task_id, "failed", error=error, reason=repr(error), used=used)
         with self._lock:
             self._reports.append(report)
 
@@ -144,6 +149,8 @@ class ExternalEngine:
         with self._lock:
             elapsed = 0.0 if math.isnan(self._observed_at) else max(0.0, now - self._observed_at)
             self._observed_at = now
+            while self._awaited and now - self._awaited[0][1] > LAUNCH_TIMEOUT_SECONDS:
+                self._awaited.popleft()
             self._silence += min(elapsed, self._lost_after_seconds / 3)
             fleet = self._fleet
             forgotten = [fleet.ids[row] for row in np.flatnonzero(self._silence > self._lost_after_seconds + FORGOTTEN_AFTER_SECONDS)]
@@ -175,12 +182,12 @@ class ExternalEngine:
         if self._on_launch is None:
             raise InvalidValueError(f"{count} workers cannot be launched: {self.no_launcher_reason}")
         with self._lock:
-            self._awaited.extend([launch_id] * count)
+            self._awaited.extend([(launch_id, self._observed_at)] * count)
         try:
             self._on_launch(count, worker_type.shape)
         except Exception:
             with self._lock:
-                self._awaited = deque(one for one in self._awaited if one != launch_id)
+                self._awaited = deque(one for one in self._awaited if one[0] != launch_id)
             raise
 
     def retire(self, worker_ids: Sequence[str]) -> None:

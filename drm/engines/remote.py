@@ -6,6 +6,7 @@ and each function imports what Dask brings along where it uses it.
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import time
@@ -29,6 +30,9 @@ SURVEYED = (
     "gpu_memory",
 )
 """The numbers of one worker in a survey. NaN where it has none; `gpu_memory_limit` is NaN on a worker without a GPU."""
+
+HOUSEKEEPING_CORES, HOUSEKEEPING_SECONDS = 0.1, 1.0
+"""What a worker process may use for itself beside its one task, and the time over which it is no more than that."""
 
 
 class ByValue:
@@ -58,8 +62,9 @@ def run(call: bytes, server_id: str) -> dict[str, Any]:
     """Runs a pickled (function, args, kwargs) and returns how that went; never raises what the function raises.
 
     Keys: `outcome` (done, failed, or lost where this is not the worker that was meant), `started_at`, `finished_at` (epoch seconds),
-    `cpu` (mean cores of this thread), `memory` (peak bytes above what the process held before; 0 where other tasks ran beside it),
-    `result` (pickled), or `error` (the pickled exception, empty if it cannot travel), `reason` and `traceback`.
+    `cpu` (mean cores: of this thread, and of threads and processes that it started where that can be told, which `are_threads_known` and
+    `are_children_known` say), `memory` (peak bytes above what the process held before; 0 where other tasks ran beside it), `result`
+    (pickled), or `error` (the pickled exception, empty if it cannot travel), `reason` and `traceback`.
     """
     import cloudpickle
     from distributed import get_worker
@@ -69,7 +74,7 @@ def run(call: bytes, server_id: str) -> dict[str, Any]:
         # A worker that restarted on the same address: the attempt belonged to the one that died.
         return {"outcome": "lost", "reason": "its worker was restarted"}
     memory = _Peak(worker)
-    started_at, wall, cpu = time.time(), time.perf_counter(), time.thread_time()
+    started_at, wall, clocks = time.time(), time.perf_counter(), _clocks()
     try:
         function, args, kwargs = pickle.loads(call)
         result = function(*args, **kwargs)
@@ -77,8 +82,19 @@ def run(call: bytes, server_id: str) -> dict[str, Any]:
     except BaseException as error:
         # SystemExit or KeyboardInterrupt from a task must not end the worker that others share.
         ending = _failure(error, "")
-    cpu, wall = time.thread_time() - cpu, time.perf_counter() - wall
-    ending.update(started_at=started_at, finished_at=time.time(), cpu=min(1.0, cpu / wall) if wall > 0 else 0.0, memory=memory.end())
+    wall = max(time.perf_counter() - wall, 1e-9)
+    thread, process, children = (max(0.0, after - before) / wall for after, before in zip(_clocks(), clocks, strict=True))
+    peak, alone = memory.end()
+    are_threads_known = alone and wall >= HOUSEKEEPING_SECONDS
+    beside = process - thread if are_threads_known and process - thread > HOUSEKEEPING_CORES else 0.0
+    ending.update(
+        started_at=started_at,
+        finished_at=time.time(),
+        cpu=min(1.0, thread) + beside + (children if alone else 0.0),
+        are_threads_known=are_threads_known,
+        are_children_known=alone or children == 0,
+        memory=peak,
+    )
     if ending["outcome"] == "done":
         try:
             ending["result"] = cloudpickle.dumps(ending["result"])
@@ -127,6 +143,12 @@ def survey(dask_scheduler: Any, prefix: str) -> tuple[list[str], list[str], list
     return ids, names, addresses, hosts, numbers
 
 
+def _clocks() -> tuple[float, float, float]:
+    """Seconds of processor time: of this thread, of this process, and of the processes that it started and that have ended."""
+    times = os.times()
+    return time.thread_time(), time.process_time(), times.children_user + times.children_system
+
+
 def _failure(error: BaseException, prefix: str) -> dict[str, Any]:
     import cloudpickle
 
@@ -166,17 +188,18 @@ class _Peak:
                     mark.write("5")
                 self._before = self._high_water()
             except OSError:
-                self.alone = False
+                # Not Linux: the peak stays unknown.
+                self._before = 0
 
-    def end(self) -> int:
+    def end(self) -> tuple[int, bool]:
+        """The peak in bytes, and whether no other task ran beside this one."""
         with self._lock:
             self._running.remove(self)
-        if not self.alone or not self._is_only_task():
-            return 0
+        alone = self.alone and self._is_only_task()
         try:
-            return max(0, self._high_water() - self._before)
+            return (max(0, self._high_water() - self._before) if alone and self._before else 0), alone
         except OSError:
-            return 0
+            return 0, alone
 
     def _is_only_task(self) -> bool:
         return len(self._worker.state.executing) <= 1

@@ -62,7 +62,8 @@ class SimulatedEngine:
         self._number = 0
         self._running: dict[str, tuple[str, FloatArray, float]] = {}
         self._tasks_on: dict[str, dict[str, None]] = {}
-        self._endings: list[tuple[float, str]] = []
+        self._endings: list[tuple[float, str, float]] = []
+        """When the attempt at a task that began at a time ends."""
         self._now = math.nan
         self._departures: dict[str, str] = {}
         self._reports: list[TaskReport] = []
@@ -159,7 +160,7 @@ class SimulatedEngine:
         self._running[task.id] = (worker_id, using, self._now)
         self._tasks_on.setdefault(worker_id, {})[task.id] = None
         self._busy[row] += using
-        heapq.heappush(self._endings, (self._now + seconds / self._own["speed"][row], task.id))
+        heapq.heappush(self._endings, (self._now + seconds / self._own["speed"][row], task.id, self._now))
 
     def cancel(self, task_id: str) -> None:
         """Ends at once."""
@@ -227,16 +228,18 @@ class SimulatedEngine:
         self._remove([self._fleet.ids[row] for row in np.flatnonzero(failed)], "its boot failed: the health check did not answer")
 
     def _finish_tasks(self, now: float) -> None:
-        late: list[tuple[float, str]] = []
+        late: list[tuple[float, str, float]] = []
         while self._endings and self._endings[0][0] <= now:
-            at, task_id = heapq.heappop(self._endings)
+            at, task_id, began = heapq.heappop(self._endings)
             held = self._running.get(task_id)
-            if held is None:
+            # An attempt that was lost with its worker does not end the next one.
+            if held is None or held[2] != began:
                 continue
             if self._own["silent_until"][self._fleet.row(held[0])] > now:
-                late.append((at, task_id))
+                late.append((at, task_id, began))
             else:
-                self._reports.append(TaskReport(task_id, "done", started_at=self._stop(task_id), finished_at=at))
+                used = Resources.of(held[1])
+                self._reports.append(TaskReport(task_id, "done", started_at=self._stop(task_id), finished_at=at, used=used))
         for ending in late:
             heapq.heappush(self._endings, ending)
 

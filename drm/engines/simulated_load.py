@@ -42,7 +42,7 @@ class Kind:
     per_worker: float
     """How many fit on the worker that it is meant for."""
     effort: float
-    """How much of what it reserves it uses."""
+    """How much of what it reserves a task uses, in the middle of many."""
 
 
 KINDS = (
@@ -54,6 +54,7 @@ KINDS = (
 
 BURST_EVERY_SECONDS = 7200.0
 BURST_SECONDS = 600.0
+EFFORT_SPREAD = 0.1
 
 
 class Load:
@@ -62,6 +63,8 @@ class Load:
     def __init__(self, workers: int, seed: int) -> None:
         self._workers = workers
         self._rng = np.random.default_rng([seed, 1])
+        self._efforts = np.random.default_rng([seed, 5])
+        """Of its own, so that what tasks use does not change which ones come."""
 
     def busy_workers(self, at: float) -> float:
         """How many workers the load would keep busy: most in the early afternoon, least at night, and a burst now and then."""
@@ -78,9 +81,11 @@ class Load:
             rate = busy * kind.share * kind.per_worker / kind.mean_seconds
             count = int(self._rng.poisson(rate * max(0.0, until - since)))
             seconds = self._rng.lognormal(math.log(kind.mean_seconds) - 0.125, 0.5, count)
+            efforts = np.minimum(1.0, kind.effort * self._efforts.lognormal(0.0, EFFORT_SPREAD, count))
             times = until - self._rng.random(count) * (until - since)
             found += [
-                (Arrival(kind.name, kind.request, at), work, kind.effort) for at, work in zip(times.tolist(), seconds.tolist(), strict=True)
+                (Arrival(kind.name, kind.request, at), work, effort)
+                for at, work, effort in zip(times.tolist(), seconds.tolist(), efforts.tolist(), strict=True)
             ]
         return sorted(found, key=lambda one: one[0].submitted_at)
 

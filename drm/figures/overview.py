@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from drm.decision import ScalingDecision
+from drm.figures.rows import domains, line, title
 from drm.figures.theme import Figure, axis, layout, palette, time_axis
-from drm.figures.units import LABELS, amount, count, duration, percent, plain, scale_of
+from drm.figures.units import LABELS, UNKNOWN, count, duration, plain, scale_of
 from drm.history.window import SeriesWindow
-from drm.model import RESOURCES, WORKER_STATES, FloatArray
+from drm.model import RESOURCES
 from drm.snapshot import Snapshot
 
 ROW_PIXELS = 150
@@ -18,61 +17,39 @@ ROW_PIXELS = 150
 ACTIONS = {"scale_up": "Grew", "scale_down": "Shrank"}
 
 
-def workers_text(snapshot: Snapshot) -> dict[str, str]:
-    """The card of the pool: how many, in which states, between which bounds."""
-    states = [f"{number} {state}" for state in WORKER_STATES if (number := snapshot.count(state))]
-    wanted = f"; {snapshot.desired} wanted" if snapshot.desired != snapshot.current else ""
-    return {
-        "value": str(snapshot.current),
-        "note": ", ".join(states) or "none has joined yet",
-        "more": f"bounds {snapshot.bounds.min} to {snapshot.bounds.max}{wanted}",
-        "warning": "Oversubscribed: the workers' capacity is more than this machine has." if snapshot.oversubscribed else "",
-    }
-
-
 def tasks_text(snapshot: Snapshot) -> dict[str, str]:
-    """The card of the tasks: how many run and wait, and what became of the others."""
+    """The card of the tasks: how many run, and what became of the others."""
     tasks = snapshot.tasks
     ended = [f"{number:,} {name}".replace(",", " ") for name in ("done", "failed", "lost", "cancelled") if (number := getattr(tasks, name))]
-    warnings = []
-    if tasks.infeasible:
-        warnings.append(f"{count(tasks.infeasible, 'task')} can never start: {snapshot.infeasible_reason}.")
-    if tasks.foreign:
-        warnings.append(f"{count(tasks.foreign, 'task')} of other users on these workers, counted and not touched.")
-    return {
-        "value": str(tasks.running),
-        "note": f"running, {tasks.queued} queued",
-        "more": ", ".join(ended) or "none has ended yet",
-        "warning": plain(" ".join(warnings), 400),
-    }
+    more = "how many had ended is not kept" if tasks.done is None else ", ".join(ended) or "none has ended yet"
+    foreign = f"{count(tasks.foreign, 'task')} of other users on these workers, counted and not touched." if tasks.foreign else ""
+    return {"value": _number(tasks.running), "note": "running", "more": more, "warning": foreign}
 
 
-def resource_text(snapshot: Snapshot, resource: str) -> dict[str, Any] | None:
-    """One resource of the pool: the three numbers, and the widths (percent of capacity) of its bars; None where the pool has none of it."""
-    index = RESOURCES.index(resource)
-    capacity, allocated, used = (
-        float(snapshot.totals(columns)[index]) for columns in (snapshot.capacity, snapshot.allocated, snapshot.used)
-    )
-    if not capacity:
-        return None
-    return {
-        "label": LABELS[resource],
-        "used": f"{amount(resource, used)} used ({percent(used / capacity)})",
-        "allocated": f"{amount(resource, allocated)} allocated ({percent(allocated / capacity)})",
-        "capacity": f"of {amount(resource, capacity)}",
-        "used_width": 0.0 if np.isnan(used) else min(100.0, 100 * used / capacity),
-        "allocated_width": min(100.0, 100 * allocated / capacity),
-    }
+def queue_text(snapshot: Snapshot) -> dict[str, str]:
+    """The card of the queue: how many wait, since when and why."""
+    tasks, lines = snapshot.tasks, [line for line in snapshot.waiting or () if line.feasible]
+    oldest = min((line.oldest_submitted_at for line in lines), default=snapshot.time)
+    kinds = f"{count(len(lines), 'kind')} of request; the oldest waits {duration(snapshot.time - oldest)}" if lines else ""
+    never = f"{count(tasks.infeasible, 'task')} can never start: {snapshot.infeasible_reason}." if tasks.infeasible else ""
+    return {"value": _number(tasks.queued), "note": "queued", "more": kinds, "warning": plain(never, 400)}
 
 
 def decision_text(snapshot: Snapshot) -> dict[str, str]:
-    """What the controller last changed, and why it does or does not change anything now."""
+    """What the controller last changed, why it does or does not change anything now, and between which sizes it chooses."""
     last, action = snapshot.last_decision, snapshot.last_action
+    bounds = f", bounds {snapshot.bounds.min} to {snapshot.bounds.max}" if snapshot.bounds else ""
+    size = f"Size {_number(snapshot.current)}, {_number(snapshot.desired)} wanted{bounds}."
+    over = "The workers' capacity is more than this machine has." if snapshot.oversubscribed else ""
+    if last is None and snapshot.is_past:
+        return {"action": "No evaluation is kept of this moment.", "now": "", "size": "", "warning": over}
     if last is None:
-        return {"action": "No evaluation yet: the first comes with the first tick.", "now": ""}
+        return {"action": "No evaluation yet: the first comes with the first tick.", "now": "", "size": size, "warning": over}
     return {
-        "action": _action_sentence(action, snapshot.time) if action else "The size has not been changed since the start.",
-        "now": f"Now: {_now_word(last)} {plain(last.reason, 240)}.",
+        "size": size,
+        "warning": over,
+        "action": _action_sentence(action, snapshot) if action else "The size has not been changed since the start.",
+        "now": f"{'Then' if snapshot.is_past else 'Now'}: {_now_word(last)} {plain(last.reason, 240)}.",
     }
 
 
@@ -83,87 +60,44 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
     present = [name for name in RESOURCES if np.nanmax(window.max.get(f"capacity_{name}", np.zeros(1)), initial=0.0) > 0]
     colours = palette(scheme)
     rows = 1 + len(present)
-    heights = _domains(rows)
+    heights = domains(rows)
     figure_layout = layout(scheme, f"overview-{range_seconds}", height=ROW_PIXELS * rows + 60)
     traces = [
-        _line(window, "workers_current", "workers", colours["workers"], 1, fill=True, step=True),
-        _line(window, "desired", "desired", colours["desired"], 1, dash="dot", step=True),
+        line(window, "workers_current", "workers", colours["workers"], 1, fill=True, step=True),
+        line(window, "desired", "desired", colours["desired"], 1, dash="dot", step=True),
     ]
-    figure_layout["yaxis"] = axis(scheme, domain=heights[0], rangemode="tozero", title=_title("Workers", scheme), tickformat=",d")
+    figure_layout["yaxis"] = axis(scheme, domain=heights[0], rangemode="tozero", title=title("Workers", scheme), tickformat=",d")
     for row, name in enumerate(present, start=2):
         largest = max(float(np.nanmax(window.max[f"{series}_{name}"], initial=0.0)) for series in ("capacity", "demand"))
         divisor, unit = scale_of(name, largest)
         first = row == 2
         for series, dash in (("capacity", "solid"), ("demand", "dash"), ("allocated", "solid"), ("used", "solid")):
             traces.append(
-                _line(
+                line(
                     window, f"{series}_{name}", series, colours[series], row, divisor, dash, legend=first, fill=series == "used", unit=unit
                 )
             )
         figure_layout[f"yaxis{row}"] = axis(
-            scheme, domain=heights[row - 1], rangemode="tozero", title=_title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
+            scheme, domain=heights[row - 1], rangemode="tozero", title=title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
         )
     figure_layout["xaxis"] = time_axis(scheme, anchor=f"y{rows}" if rows > 1 else "y")
     return {"data": traces, "layout": figure_layout}
 
 
-def _line(
-    window: SeriesWindow,
-    series: str,
-    name: str,
-    colour: str,
-    row: int,
-    divisor: float = 1.0,
-    dash: str = "solid",
-    *,
-    fill: bool = False,
-    step: bool = False,
-    legend: bool = True,
-    unit: str = "",
-) -> Figure:
-    values = window.mean.get(series)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "legendgroup": name,
-        "showlegend": legend,
-        "x": window.times.tolist(),
-        "y": [] if values is None else _listed(values / divisor),
-        "yaxis": "y" if row == 1 else f"y{row}",
-        "line": {"color": colour, "width": 2, "dash": dash, "shape": "hv" if step else "linear"},
-        "fill": "tozeroy" if fill else "none",
-        "fillcolor": f"{colour}26",
-        "connectgaps": False,
-        "hovertemplate": f"%{{y:.3~g}} {unit}<extra>{name}</extra>",
-    }
-
-
-def _listed(values: FloatArray) -> list[float | None]:
-    return [round(value, 4) if value == value else None for value in values.tolist()]
-
-
-def _domains(rows: int) -> list[list[float]]:
-    """From top to bottom, with a gap between."""
-    gap = 0.08
-    height = (1 - gap * (rows - 1)) / rows
-    return [[max(0.0, 1 - (row + 1) * height - row * gap), 1 - row * (height + gap)] for row in range(rows)]
-
-
-def _title(text: str, scheme: str) -> Figure:
-    return {"text": text, "font": {"size": 12, "color": palette(scheme)["muted"]}}
-
-
-def _action_sentence(decision: ScalingDecision, now: float) -> str:
+def _action_sentence(decision: ScalingDecision, snapshot: Snapshot) -> str:
     verb = ACTIONS[decision.action]
     target = decision.current + (decision.count if decision.action == "scale_up" else -decision.count)
-    ago = duration(now - decision.timestamp)
-    sentence = f"{verb} from {decision.current} to {count(target, 'worker')} {ago} ago: {plain(decision.reason, 240)}."
+    ago = f"{duration(snapshot.time - decision.timestamp)} {'before' if snapshot.is_past else 'ago'}"
+    sentence = f"{verb} from {decision.current} to {count(target, 'worker')} {ago}: {plain(decision.reason, 240)}."
     if decision.outcome == "pending":
         return f"{sentence} Under way."
     if decision.outcome in ("partial", "failed"):
         return f"{sentence} {decision.outcome.capitalize()}: {decision.granted} of {decision.count} came ({plain(decision.error, 160)})."
     return sentence
+
+
+def _number(amount: int | None) -> str:
+    return UNKNOWN if amount is None else str(amount)
 
 
 def _now_word(decision: ScalingDecision) -> str:

@@ -27,26 +27,75 @@ PALETTES = {
         "muted": "#566273",
         "grid": "#e4e8ee",
         "paper": "#ffffff",
+        "track": "#e7ebf0",
         "capacity": "#6b7787",
         "allocated": "#0072b2",
         "used": "#d55e00",
         "demand": "#8f3f7e",
         "workers": "#007a5a",
         "desired": "#1c2430",
+        "up": "#007a5a",
+        "down": "#0072b2",
+        "failed": "#b3261e",
+        "blocked": "#b85c00",
+        "maintained": "#6b7787",
+        "user": "#8f3f7e",
+        "cpu": "#8f3f7e",
+        "memory": "#007a5a",
+        "gpu": "#8a5300",
+        "gpu_memory": "#45515f",
     },
     "dark": {
         "text": "#e6eaef",
         "muted": "#9fabb9",
         "grid": "#2b343f",
         "paper": "#1a2027",
+        "track": "#2b343f",
         "capacity": "#98a5b5",
         "allocated": "#56b4e9",
         "used": "#e69f00",
         "demand": "#d58fc0",
         "workers": "#2fbf94",
         "desired": "#e6eaef",
+        "up": "#2fbf94",
+        "down": "#56b4e9",
+        "failed": "#ff8a80",
+        "blocked": "#e69f00",
+        "maintained": "#98a5b5",
+        "user": "#d58fc0",
+        "cpu": "#d58fc0",
+        "memory": "#2fbf94",
+        "gpu": "#f0b95a",
+        "gpu_memory": "#c3ccd6",
     },
 }
+
+STATES = {
+    "light": {
+        "pending": "#8a96a5",
+        "booting": "#c58300",
+        "running": "#007a5a",
+        "cordoned": "#8f3f7e",
+        "draining": "#3f8fd0",
+        "lost": "#b3261e",
+    },
+    "dark": {
+        "pending": "#6b7683",
+        "booting": "#f0c060",
+        "running": "#2fbf94",
+        "cordoned": "#e3a5d2",
+        "draining": "#4a90e2",
+        "lost": "#e5484d",
+    },
+}
+"""Of workers, in the order in which they come. Apart for colour-blind readers by 13 in CIE Lab or more, and those that end a life by a
+pattern as well."""
+
+NAMES = {
+    "light": ("#332288", "#117733", "#aa4499", "#0f8f83", "#882255", "#c0505f", "#7f7f2a"),
+    "dark": ("#99ddff", "#44bb99", "#ffaabb", "#eedd88", "#ee8866", "#bbcc33", "#77aadd"),
+}
+"""For names of tasks and providers, which may be any: other hues than the series have."""
 
 HEAT = {
     "light": [[0.0, "#00305e"], [0.25, "#3f4f6d"], [0.5, "#7c7b78"], [0.75, "#bcae6c"], [1.0, "#fee838"]],
@@ -57,6 +106,11 @@ HEAT = {
 def palette(scheme: str) -> dict[str, str]:
     """The colours of a scheme; light where it is not known."""
     return PALETTES.get(scheme, PALETTES["light"])
+
+
+def state_colours(scheme: str) -> dict[str, str]:
+    """The colours of a worker's states; light where the scheme is not known."""
+    return STATES.get(scheme, STATES["light"])
 
 
 def axis(scheme: str, **more: Any) -> Figure:

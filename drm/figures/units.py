@@ -9,6 +9,9 @@ from drm.model import UNITS
 LABELS = {"cpu": "CPU", "memory": "Memory", "gpu": "GPU", "gpu_memory": "GPU memory"}
 """Resources as headings."""
 
+NOUNS = {**LABELS, "memory": "memory"}
+"""Resources within a sentence."""
+
 BYTES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 UNKNOWN = "unknown"
 
@@ -39,9 +42,29 @@ def amount(resource: str, value: float) -> str:
     return f"{shown} {unit.removesuffix('s') if shown == '1' and unit.endswith('s') else unit}"
 
 
+def part(resource: str, some: float, whole: float) -> str:
+    """An amount and what it is a part of, as in `0.5 of 2 cores` or `3 of 8 GiB of memory`."""
+    divisor, unit = scale_of(resource, whole)
+    of = f" of {NOUNS[resource]}" if UNITS[resource] == "bytes" else ""
+    return f"{number(some / divisor)} of {number(whole / divisor)} {unit}{of}"
+
+
 def percent(fraction: float) -> str:
     """A fraction as a whole percentage."""
     return f"{fraction * 100:.0f} %" if math.isfinite(fraction) else UNKNOWN
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount of money, as in `12.30 USD`; below one, up to four decimals."""
+    if not math.isfinite(amount):
+        return UNKNOWN
+    if 0 < amount < 0.00005:
+        text = "less than 0.0001"
+    elif 0 < amount < 1:
+        text = f"{amount:.4f}".rstrip("0").ljust(4, "0")
+    else:
+        text = f"{amount:,.2f}".replace(",", " ")
+    return f"{text} {plain(currency, 8)}".rstrip()
 
 
 def duration(seconds: float) -> str:
@@ -72,3 +95,13 @@ def plain(text: str, limit: int = 80) -> str:
 def escaped(text: str, limit: int = 80) -> str:
     """A text from outside for a figure, in which Plotly reads some HTML."""
     return plain(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def unique(labels: list[str]) -> list[str]:
+    """Labels of rows, of which no two are alike: cut ones may coincide, and rows of one label would be drawn as one."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        distinct.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return distinct

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from drm.figures.rows import FEW, domains, listed, title
 from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
-from drm.figures.units import LABELS, escaped, scale_of
+from drm.figures.units import LABELS, escaped, scale_of, unique
 from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, SeriesWindow
 from drm.model import RESOURCES, FloatArray
 
@@ -26,7 +27,7 @@ def build(
     """
     if not window.rows:
         return None
-    labels = _unique([escaped(row.label, LABEL_LIMIT) for row in window.rows])
+    labels = unique([escaped(row.label, LABEL_LIMIT) for row in window.rows])
     known = [[capacities[worker_id] for worker_id in row.worker_ids if worker_id in capacities] for row in window.rows]
     per_row = [float(np.mean(row)) if row else 0.0 for row in known]
     divisor, unit = scale_of(resource, max(per_row, default=0.0))
@@ -83,8 +84,7 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
     present = [name for name in RESOURCES if f"used_{name}" in window.mean and (capacity is None or capacity[RESOURCES.index(name)] > 0)]
     shared = layout(scheme, f"worker-{worker_id}-{range_seconds}", height=150 * len(present) + 70)
     traces: list[Figure] = []
-    gap = 0.12
-    height = (1 - gap * (len(present) - 1)) / max(1, len(present))
+    heights = domains(len(present), gap=0.12)
     for index, name in enumerate(present):
         whole = 1.0 if capacity is None else float(capacity[RESOURCES.index(name)])
         divisor, unit = (0.01, "%") if capacity is None else scale_of(name, whole)
@@ -94,12 +94,12 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
             traces.append(
                 {
                     "type": "scatter",
-                    "mode": "lines",
+                    "mode": "lines" if len(window.times) >= FEW else "lines+markers",
                     "name": measure,
                     "legendgroup": measure,
                     "showlegend": index == 0,
                     "x": window.times.tolist(),
-                    "y": [round(value, 4) if value == value else None for value in values.tolist()],
+                    "y": listed(values),
                     "yaxis": f"y{suffix}",
                     "line": {"color": colours[measure], "width": 2, "shape": "hv" if measure == "allocated" else "linear"},
                     "fill": "tozeroy" if measure == "used" else "none",
@@ -108,12 +108,11 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
                     "hovertemplate": f"%{{y:.3~g}} {unit}<extra>{measure}</extra>",
                 }
             )
-        top = 1 - index * (height + gap)
         shared[f"yaxis{suffix}"] = axis(
             scheme,
-            domain=[max(0.0, top - height), top],
+            domain=heights[index],
             range=[0, whole / divisor * 1.08],
-            title={"text": f"{LABELS[name]}, {unit}", "font": {"size": 12, "color": colours["muted"]}},
+            title=title(f"{LABELS[name]}, {unit}", scheme),
             anchor="x",
             nticks=5,
         )
@@ -135,13 +134,3 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
 
 def _text(cells: npt.NDArray[np.uint8]) -> str:
     return base64.b64encode(cells.tobytes()).decode("ascii")
-
-
-def _unique(labels: list[str]) -> list[str]:
-    """Cut labels may coincide; rows of one label would be drawn as one."""
-    seen: dict[str, int] = {}
-    unique = []
-    for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        unique.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return unique

@@ -23,9 +23,14 @@ def worker_facts(snapshot: Snapshot, worker_id: str) -> tuple[str, FloatArray | 
 
 def worker_tasks(snapshot: Snapshot, worker_id: str) -> list[list[str]]:
     """Rows of texts: name, state, started, ran for, asked for, used; running ones first, then the latest that ended."""
-    running = [task for task in snapshot.running_tasks if task.worker_id == worker_id]
+    running = [task for task in snapshot.running_tasks or () if task.worker_id == worker_id]
     ended = [task for task in reversed(snapshot.finished_tasks) if task.worker_id == worker_id]
     return [_row(task, snapshot.time) for task in (*running, *ended)[:SHOWN_TASKS]]
+
+
+def no_tasks_text(snapshot: Snapshot) -> str:
+    """Where there is no row: that nothing ran, or that it is not known."""
+    return "No task has run here lately." if snapshot.running_tasks is not None else "Which tasks ran here then is not kept."
 
 
 def _row(task: Task, now: float) -> list[str]:

@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from drm.history.buckets import Cells
+from drm.history.window import CELLS_PER_UNIT
+from drm.model import FloatArray
+
 Samples = npt.NDArray[np.floating[Any]]
 
 
@@ -31,6 +35,25 @@ class Accumulator:
         self.count += other.count
         np.maximum(self.max, other.max, out=self.max)
 
+    def restore(self, cells: npt.NDArray[np.intp], mean: Cells, maximum: Cells, samples: int) -> None:
+        """Adds buckets that were kept as stored bytes (metrics, m), of these cells of the last axis (-1: of none), as `samples` each."""
+        chosen = cells >= 0
+        for metric in range(len(mean)):
+            known = chosen & (mean[metric] > 0)
+            fractions = (mean[metric, known].astype(np.float64) - 1) / CELLS_PER_UNIT
+            highest = (maximum[metric, known].astype(np.float64) - 1) / CELLS_PER_UNIT
+            self._add_buckets((metric,), cells[known], fractions, highest, samples)
+
+    def restore_values(self, cells: npt.NDArray[np.intp], mean: FloatArray, maximum: FloatArray, samples: int) -> None:
+        """Adds buckets that were kept as numbers (m,), of these cells, as `samples` each."""
+        known = ~np.isnan(mean)
+        self._add_buckets((), cells[known], mean[known], maximum[known], samples)
+
+    def _add_buckets(self, at: tuple[int, ...], cells: npt.NDArray[np.intp], mean: FloatArray, maximum: FloatArray, samples: int) -> None:
+        np.add.at(self.sum[at], cells, mean * samples)
+        np.add.at(self.count[at], cells, samples)
+        np.maximum.at(self.max[at], cells, maximum)
+
     def clear(self) -> None:
         """Back to no samples."""
         self.sum.fill(0.0)
@@ -48,4 +71,5 @@ class Accumulator:
         """(mean, max) per cell; NaN where there was no sample."""
         known = self.count > 0
         mean = np.divide(self.sum, self.count, out=np.full_like(self.sum, np.nan), where=known)
-        return mean, np.where(known, self.max, np.nan)
+        # A sum of many equal samples may round to more than their multiple.
+        return np.minimum(mean, self.max, out=mean, where=known), np.where(known, self.max, np.nan)

@@ -6,16 +6,17 @@ A stored byte is the cell + 1, so that 0 is "missing": fresh memory is blank wit
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from drm.history.accumulator import Samples
+from drm.history.buckets import Cells, KeptCells
 from drm.history.levels import BUCKETS, Span
 from drm.history.window import CELLS_PER_UNIT, MISSING
+from drm.model import FloatArray
 
-Cells = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.intp]
 
 FEWEST_ROWS = 16
@@ -38,9 +39,14 @@ class CellRing:
         self._folded_sum = np.zeros((metrics, BUCKETS))
         self._folded_count = np.zeros((metrics, BUCKETS))
         self._folded_max: Cells = np.zeros((metrics, BUCKETS), np.uint8)
+        self.folds = 0
+        """Counts the workers that were folded."""
 
     def __contains__(self, worker_id: str) -> bool:
         return worker_id in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
 
     @property
     def nbytes(self) -> int:
@@ -77,11 +83,43 @@ class CellRing:
         for worker_id in worker_ids:
             self._departed[worker_id] = self.newest or 0
 
-    def write(self, rows: Rows, mean: Samples, maximum: Samples) -> None:
-        """The newest bucket of these rows, as fractions (metrics, k); NaN is missing."""
+    def write(self, rows: Rows, mean: Samples, maximum: Samples) -> tuple[Cells, Cells]:
+        """The newest bucket of these rows, as fractions (metrics, k); NaN is missing. Returns both as stored bytes."""
         column = (self.newest or 0) % BUCKETS
-        for store, values in ((self._mean, mean), (self._max, maximum)):
-            store[:, column, rows] = _stored(values)
+        cells = _stored(mean), _stored(maximum)
+        for store, one in zip((self._mean, self._max), cells, strict=True):
+            store[:, column, rows] = one
+        return cells
+
+    def load(self, kept: KeptCells, newest: int, most_rows: int) -> None:
+        """Takes over what an earlier run kept, into an empty ring whose newest bucket is `newest`; all its workers count as gone."""
+        self.newest = newest
+        inside = (kept.bucket > newest - BUCKETS) & (kept.bucket <= newest)
+        worker, bucket = kept.worker[inside], kept.bucket[inside]
+        mean, maximum = kept.mean[:, inside], kept.max[:, inside]
+        last = np.full(len(kept.worker_ids), newest - BUCKETS)
+        np.maximum.at(last, worker, bucket)
+        order = [index for index in np.argsort(last, kind="stable") if last[index] > newest - BUCKETS]
+        folded, shown = order[: max(0, len(order) - most_rows)], order[max(0, len(order) - most_rows) :]
+        self._load_folded(np.isin(worker, folded), bucket, mean, maximum)
+        self.folds += len(folded)
+        rows = np.full(len(kept.worker_ids), -1)
+        rows[shown] = self.join([kept.worker_ids[index] for index in shown], len(shown))
+        has_row = rows[worker] >= 0
+        column, row = bucket[has_row] % BUCKETS, rows[worker[has_row]]
+        self._mean[:, column, row], self._max[:, column, row] = mean[:, has_row], maximum[:, has_row]
+        for index in shown:
+            self._departed[kept.worker_ids[index]] = int(last[index])
+
+    def _load_folded(self, chosen: npt.NDArray[np.bool_], bucket: npt.NDArray[np.int64], mean: Cells, maximum: Cells) -> None:
+        if not chosen.any():
+            return
+        column = bucket[chosen] % BUCKETS
+        for metric in range(len(mean)):
+            known = mean[metric, chosen] > 0
+            np.add.at(self._folded_sum[metric], column, mean[metric, chosen])
+            np.add.at(self._folded_count[metric], column, known)
+            np.maximum.at(self._folded_max[metric], column, maximum[metric, chosen])
 
     def read(self, metric: int, span: Span, worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
         """(mean, max) of these workers, (k, c) as cells."""
@@ -92,6 +130,49 @@ class CellRing:
         mean[position] = np.take(self._mean[metric][columns], rows, axis=1)
         maximum[position] = np.take(self._max[metric][columns], rows, axis=1)
         return _reduced(mean, maximum, span.factor)
+
+    def means(self, metrics: Sequence[int], span: Span, worker_ids: Sequence[str]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+        """(metrics, k): mean fractions over the buckets in which all metrics are known and the last one is more than nothing; NaN where
+        there is none. (k,): where all were known at some time."""
+        size = self._mean.shape[2]
+        sums, count = np.zeros((len(metrics), size), np.uint32), np.zeros(size, np.uint32)
+        ever_known, counted = np.zeros(size, bool), np.empty(size, np.uint8)
+        for column in span.kept(self._newest())[1]:
+            # Whole columns, those of no worker included: several times as fast as gathering rows of each. Stored bytes are the cell + 1.
+            cells = [self._mean[metric, column] for metric in metrics]
+            known = np.minimum.reduce(cells) > 0
+            ever_known |= known
+            known &= cells[-1] > 1
+            count += known
+            for total, one in zip(sums, cells, strict=True):
+                np.multiply(one, known, out=counted)
+                total += counted
+        rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
+        steps, columns = (sums[:, rows] - count[rows]).astype(np.float64), count[rows] * CELLS_PER_UNIT
+        means: FloatArray = np.divide(steps, columns, out=np.full_like(steps, np.nan), where=columns > 0)
+        return means, ever_known[rows]
+
+    def read_each(self, metrics: Sequence[int], buckets: npt.NDArray[np.int64], worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
+        """(mean, max) of each worker in buckets of its own: of the numbers (k, c) the cells (metrics, k, c)."""
+        rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
+        kept = (buckets > self._newest() - BUCKETS) & (buckets <= self._newest())
+        place = np.array(metrics, np.intp)[:, None, None], (buckets % BUCKETS)[None], rows[None, :, None]
+        # One less, and 0 ("missing") wraps around to 255, which is MISSING.
+        mean, maximum = (np.where(kept, store[place], np.uint8(0)) - np.uint8(1) for store in (self._mean, self._max))
+        return mean, maximum
+
+    def quiet_buckets(self, metrics: Sequence[int], last: int, worker_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """(k,): for how many buckets in a row up to the one with the number `last` all these metrics were known and 0."""
+        rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
+        count, still = np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
+        oldest = self._newest() - BUCKETS + 1
+        for bucket in range(last, oldest - 1, -1):
+            # Stored bytes are the cell + 1.
+            still &= np.logical_and.reduce([self._mean[metric, bucket % BUCKETS, rows] == 1 for metric in metrics])
+            if bucket > self._newest() or not still.any():
+                break
+            count += still
+        return count
 
     def read_folded(self, metric: int, span: Span) -> tuple[Cells, Cells] | None:
         """(mean, max) of the folded workers, (1, c) as cells; None where the span holds nothing of them."""
@@ -113,6 +194,7 @@ class CellRing:
         return -(10**18) if self.newest is None else self.newest
 
     def _fold(self, worker_id: str) -> None:
+        self.folds += 1
         row = self._rows.pop(worker_id)
         mean = self._mean[:, :, row]
         self._folded_sum += mean
@@ -137,7 +219,9 @@ class CellRing:
 def _stored(fractions: Samples) -> Cells:
     # + 1 for the shift and + 0.5 to round; what is beyond the last step counts as the last step.
     steps = np.minimum(fractions * CELLS_PER_UNIT + 1.5, float(MISSING))
-    return np.where(np.isnan(steps), 0.0, steps).astype(np.uint8)
+    # Of NaN and 0 it takes 0.
+    cells: Cells = np.fmax(steps, 0.0).astype(np.uint8)
+    return cells
 
 
 def _reduced(mean: Cells, maximum: Cells, factor: int) -> tuple[Cells, Cells]:

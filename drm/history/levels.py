@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +23,11 @@ def bucket_of(now: float, step_seconds: float) -> int:
     return math.floor(now / step_seconds)
 
 
-def choose_level(range_seconds: float, sampling_seconds: float) -> int:
-    """The finest level that spans the range and whose buckets hold at least one sample each; the coarsest where none does."""
-    for level, step in enumerate(STEPS_SECONDS):
-        if step * BUCKETS >= range_seconds and step >= sampling_seconds:
+def choose_level(range_seconds: float, sampling_seconds: float, behind: Sequence[int] = (0,) * len(STEPS_SECONDS)) -> int:
+    """The finest level that still keeps the start of the range and whose buckets hold at least one sample each; the coarsest where none
+    does. `behind`: by how many buckets of each level the range ends before the newest one."""
+    for level, (step, buckets) in enumerate(zip(STEPS_SECONDS, behind, strict=True)):
+        if buckets + math.ceil(range_seconds / step) <= BUCKETS and step >= sampling_seconds:
             return level
     return len(STEPS_SECONDS) - 1
 

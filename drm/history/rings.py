@@ -1,98 +1,36 @@
-"""What the screen reads: the recent past of each worker and of the fleet, in RAM, at four levels of detail.
-
-Samples go into the open bucket of the finest level; as a bucket closes, its sums go on into the next level, so that every mean is the mean
-of the samples. The open bucket is the last column of a window.
-"""
+"""What the screen reads: the recent past of each worker and of the fleet, in RAM, at four levels of detail. The open bucket is the last
+column of a window."""
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from drm.errors import InvalidValueError, UnknownIdError
-from drm.history.accumulator import Accumulator, Samples
-from drm.history.cells import CellRing
+from drm.errors import UnknownIdError
+from drm.history.bucketing import Bucketing
+from drm.history.buckets import MEASURES, ClosedCells, ClosedSeries, Kept, OpenBucket
 from drm.history.grouping import grouped, natural_key
-from drm.history.levels import STEPS_SECONDS, Span, bucket_of, choose_level
-from drm.history.series import SeriesRing
-from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, Row, SeriesWindow
+from drm.history.levels import BUCKETS, STEPS_SECONDS, Span, bucket_of, choose_level
+from drm.history.loading import load
+from drm.history.window import (
+    CELLS_PER_UNIT,
+    LAST_SECONDS,
+    MISSING,
+    POINTS,
+    HeatmapWindow,
+    LastHours,
+    Row,
+    Sample,
+    SeriesWindow,
+    WorkerMeans,
+)
 from drm.model import RESOURCES, FloatArray
 
-MEASURES = ("used", "allocated")
-ROWS_PER_WORKER, FEWEST_KEPT = 2, 150
-"""Rows are kept for twice the largest fleet, and for as many as a screen shows; of more, those that went first share one."""
-
 FOLDED_LABEL = "earlier workers, together"
-
-Ring = TypeVar("Ring", CellRing, SeriesRing)
-
-
-class _Cascade(Generic[Ring]):
-    """The four levels of one kind of ring, with the open bucket of each; cells are in the order of the samples."""
-
-    def __init__(self, rings: Sequence[Ring], shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        self.rings: Sequence[Ring] = rings
-        self.open = [Accumulator(shape, dtype) for _ in rings]
-
-    def written(self, level: int) -> tuple[Samples, Samples]:
-        """(mean, max) of the open bucket of a level: what it was given, and what is still open below."""
-        if level == 0:
-            return self.open[0].result()
-        whole = Accumulator(self.open[level].sum.shape, self.open[level].sum.dtype)
-        for accumulator in self.open[: level + 1]:
-            whole.merge(accumulator)
-        return whole.result()
-
-    def close(self, level: int) -> None:
-        """Passes what a closed bucket held on to the next level."""
-        if level + 1 < len(self.open):
-            self.open[level + 1].merge(self.open[level])
-        self.open[level].clear()
-
-    def take(self, cells: npt.NDArray[np.intp], size: int) -> None:
-        """Moves the open buckets to a new order of cells, `size` in all."""
-        self.open = [accumulator.taken(cells, size) for accumulator in self.open]
-
-
-class _Workers(_Cascade[CellRing]):
-    """The cells of one set of workers: those of all for cpu and memory, those with a GPU for gpu and gpu_memory."""
-
-    def __init__(self, resources: slice) -> None:
-        self.resources = resources
-        self.names = [(measure, resource) for measure in MEASURES for resource in RESOURCES[resources]]
-        super().__init__([CellRing(len(self.names)) for _ in STEPS_SECONDS], (len(self.names), 0), np.float32)
-        self.ids: tuple[str, ...] = ()
-        self._rows: list[npt.NDArray[np.intp]] = [np.empty(0, np.intp) for _ in STEPS_SECONDS]
-
-    def flush(self, level: int) -> None:
-        """Writes the open bucket as it stands."""
-        if self.ids:
-            self.rings[level].write(self._rows[level], *self.written(level))
-
-    def set_members(self, worker_ids: tuple[str, ...], most_rows: int) -> None:
-        """Takes over who is here; those who went keep what they have."""
-        for level in range(len(self.rings)):
-            self.flush(level)
-        place = {worker_id: cell for cell, worker_id in enumerate(self.ids)}
-        stayed = [worker_id for worker_id in worker_ids if worker_id in place]
-        came = [worker_id for worker_id in worker_ids if worker_id not in place]
-        here = set(stayed)
-        gone = [worker_id for worker_id in self.ids if worker_id not in here]
-        self.ids = (*stayed, *came)
-        self.take(np.fromiter((place[worker_id] for worker_id in stayed), np.intp, len(stayed)), len(self.ids))
-        for ring in self.rings:
-            ring.depart(gone)
-        self._rows = [ring.join(self.ids, most_rows) for ring in self.rings]
-
-    def samples(self, used: FloatArray, allocated: FloatArray, order: npt.NDArray[np.intp]) -> Samples:
-        """(metrics, k) for its workers, which stand at `order` in the columns."""
-        columns = [measure[order, resource] for measure in (used, allocated) for resource in range(*self.resources.indices(len(RESOURCES)))]
-        return np.array(columns, np.float32)
 
 
 class Rings:
@@ -103,19 +41,17 @@ class Rings:
     """
 
     def __init__(self, sampling_seconds: float) -> None:
-        if not (math.isfinite(sampling_seconds) and sampling_seconds > 0):
-            raise InvalidValueError(f"the sampling interval must be positive and finite, got {sampling_seconds!r} s")
-        self.sampling_seconds = sampling_seconds
         self._lock = threading.Lock()
-        self._fleet = _Cascade([SeriesRing() for _ in STEPS_SECONDS], (0,), np.float64)
-        self._names: tuple[str, ...] = ()
-        self._all, self._gpu = _Workers(slice(0, 2)), _Workers(slice(2, 4))
-        self._ids: tuple[str, ...] = ()
-        self._has_gpu: npt.NDArray[np.bool_] = np.empty(0, bool)
-        self._orders: tuple[npt.NDArray[np.intp], ...] = (np.empty(0, np.intp), np.empty(0, np.intp))
-        self._largest = 0
-        self._newest = [-(2**62)] * len(STEPS_SECONDS)
-        self._changes = [0] * len(STEPS_SECONDS)
+        self._buckets = Bucketing(sampling_seconds)
+
+    @property
+    def sampling_seconds(self) -> float:
+        """How often `append` is called."""
+        return self._buckets.sampling_seconds
+
+    @sampling_seconds.setter
+    def sampling_seconds(self, seconds: float) -> None:
+        self._buckets.sampling_seconds = seconds
 
     def append(
         self,
@@ -131,15 +67,28 @@ class Rings:
         `worker_ids` may be the same object as long as the membership is the same, which saves comparing it.
         """
         with self._lock:
-            self._turn(now)
-            if (worker_ids is not self._ids and worker_ids != self._ids) or not np.array_equal(has_gpu, self._has_gpu):
-                self._take_members(worker_ids, has_gpu)
-            for workers, order in zip((self._all, self._gpu), self._orders, strict=True):
-                if workers.ids:
-                    workers.open[0].add(workers.samples(used, allocated, order))
-            self._take_names(fleet)
-            self._fleet.open[0].add(np.array([fleet.get(name, math.nan) for name in self._names], float))
-            self._changes[0] += 1
+            self._buckets.append(now, worker_ids, used, allocated, has_gpu, fleet)
+
+    def load(self, kept: Kept, living: Sequence[str]) -> None:
+        """Takes over what an earlier run kept, before the first sample of this one. `living`: the workers of which more may come; what was
+        open of them goes on."""
+        with self._lock:
+            load(self._buckets, kept, living)
+
+    def keep_closed(self) -> None:
+        """From now on buckets that close wait for `take_closed`."""
+        with self._lock:
+            self._buckets.keep_closed()
+
+    def take_closed(self) -> tuple[ClosedCells | ClosedSeries, ...]:
+        """The buckets that have closed since the last call, oldest first, of the levels that hold at least a sample each."""
+        with self._lock:
+            return self._buckets.take_closed()
+
+    def open_bucket(self) -> OpenBucket | None:
+        """The open bucket of the finest level that holds at least a sample in each of its buckets, as it stands; None before the first."""
+        with self._lock:
+            return self._buckets.open_bucket()
 
     def heatmap(
         self,
@@ -156,7 +105,7 @@ class Rings:
 
         `worker_ids`: only these, as far as they are kept. `end`: epoch seconds; the last column holds it.
         """
-        workers = self._all if resource in RESOURCES[self._all.resources] else self._gpu
+        workers = self._buckets.all if resource in RESOURCES[self._buckets.all.resources] else self._buckets.gpu
         metric = workers.names.index((measure, resource))
         level, span = self._span(range_seconds, end, columns)
         with self._lock:
@@ -193,11 +142,11 @@ class Rings:
         """The fleet's series, in their units."""
         level, span = self._span(range_seconds, end, columns)
         with self._lock:
-            ring = self._fleet.rings[level]
-            if self._names:
-                ring.write(*self._fleet.written(level))
+            ring = self._buckets.fleet.rings[level]
+            if self._buckets.names:
+                ring.write(*self._buckets.fleet.written(level))
             mean, maximum = ring.read(span)
-            names, etag = self._names, self._etag(level, span)
+            names, etag = self._buckets.names, self._etag(level, span)
         return _series(span, end, etag, names, mean, maximum)
 
     def worker(self, worker_id: str, range_seconds: float, end: float, columns: int = 360) -> SeriesWindow:
@@ -205,7 +154,7 @@ class Rings:
         level, span = self._span(range_seconds, end, columns)
         series: dict[str, tuple[FloatArray, FloatArray]] = {}
         with self._lock:
-            for workers in (self._all, self._gpu):
+            for workers in (self._buckets.all, self._buckets.gpu):
                 ring = workers.rings[level]
                 if worker_id not in ring:
                     continue
@@ -219,54 +168,91 @@ class Rings:
         names = tuple(series)
         return _series(span, end, etag, names, np.array([series[name][0] for name in names]), np.array([series[name][1] for name in names]))
 
+    def worker_means(self, resource: str, range_seconds: float, end: float) -> WorkerMeans:
+        """What each worker that was there used and had allocated while anything was, as fractions of its capacity."""
+        workers = self._buckets.all if resource in RESOURCES[self._buckets.all.resources] else self._buckets.gpu
+        level, span = self._span(range_seconds, end, BUCKETS)
+        with self._lock:
+            workers.flush(level)
+            ids = tuple(workers.rings[level].seen_since(span.first))
+            means, known = workers.rings[level].means([workers.names.index((measure, resource)) for measure in MEASURES], span, ids)
+            return WorkerMeans(self._etag(level, span), ids, means[0], means[1], known)
+
+    def last_hours(self, worker_ids: Sequence[str], begun: FloatArray, ended: FloatArray) -> LastHours:
+        """What lives (n,) under these ids used in the hour before their end; each at the finest level whose buckets are a part or longer,
+        hold a sample, and are still kept."""
+        # In the tick in which it had ended it was not measured any more.
+        last = np.nextafter(ended, -np.inf)
+        times = last[:, None] - LAST_SECONDS / POINTS * np.arange(POINTS - 1, -1, -1.0)
+        fractions = np.full((2, 2, len(worker_ids), POINTS), np.nan)
+        metrics = [self._buckets.all.names.index(("used", resource)) for resource in RESOURCES[self._buckets.all.resources]]
+        with self._lock:
+            left = np.ones(len(worker_ids), bool)
+            for level, step in enumerate(STEPS_SECONDS):
+                buckets, ring = np.floor(times / step).astype(np.int64), self._buckets.all.rings[level]
+                fits = step >= max(self.sampling_seconds, LAST_SECONDS / POINTS)
+                known = np.fromiter((worker_id in ring for worker_id in worker_ids), bool, len(worker_ids))
+                here = np.flatnonzero(left & known & fits & (buckets[:, 0] > self._buckets.newest[level] - BUCKETS))
+                left[here] = False
+                cells = ring.read_each(metrics, buckets[here], [worker_ids[row] for row in here.tolist()])
+                fractions[:, :, here] = [_fractions(one) for one in cells]
+        fractions[:, :, times < begun[:, None]] = np.nan
+        return LastHours(_frozen(fractions[0]), _frozen(fractions[1]))
+
+    def sample(self, moment: float, worker_ids: Sequence[str]) -> Sample:
+        """What was measured at a moment of these workers and of the fleet: the bucket that holds it, of the finest level that keeps it."""
+        level, span = self._span(0.0, moment, 1)
+        fractions = np.full((len(MEASURES), len(worker_ids), len(RESOURCES)), np.nan)
+        quiet = np.zeros(len(worker_ids), np.int64)
+        with self._lock:
+            for workers in (self._buckets.all, self._buckets.gpu):
+                ring = workers.rings[level]
+                workers.flush(level)
+                kept = [row for row, worker_id in enumerate(worker_ids) if worker_id in ring]
+                ids = [worker_ids[row] for row in kept]
+                for metric, (measure, resource) in enumerate(workers.names):
+                    mean, _ = ring.read(metric, span, ids)
+                    fractions[MEASURES.index(measure), kept, RESOURCES.index(resource)] = _fractions(mean[:, 0])
+                allocated = [metric for metric, (measure, _) in enumerate(workers.names) if measure == "allocated"]
+                buckets = ring.quiet_buckets(allocated, span.first, ids)
+                # Who has a GPU is quiet where both sets of cells are.
+                quiet[kept] = buckets if workers is self._buckets.all else np.minimum(quiet[kept], buckets)
+            fleet = self._buckets.fleet.rings[level]
+            if self._buckets.names:
+                fleet.write(*self._buckets.fleet.written(level))
+            series = dict(zip(self._buckets.names, fleet.read(span)[0][:, 0].tolist(), strict=False))
+            etag = self._sample_etag(level, span)
+        return Sample(
+            etag=etag,
+            start=float(span.times[0]),
+            step_seconds=span.step_seconds,
+            used=_frozen(fractions[MEASURES.index("used")]),
+            allocated=_frozen(fractions[MEASURES.index("allocated")]),
+            idle_since=_frozen(np.where(quiet > 0, (span.first + 1 - quiet) * span.step_seconds, np.nan)),
+            fleet=series,
+        )
+
+    def sample_etag(self, moment: float) -> str:
+        """Changes when what `sample` answers may have."""
+        return self._sample_etag(*self._span(0.0, moment, 1))
+
+    def _sample_etag(self, level: int, span: Span) -> str:
+        return f"{level}.{span.first}.{'closed' if span.first < self._buckets.newest[level] else self._buckets.changes[level]}"
+
     def _span(self, range_seconds: float, end: float, columns: int) -> tuple[int, Span]:
-        level = choose_level(range_seconds, self.sampling_seconds)
+        behind = [max(0, newest - bucket_of(end, step)) for newest, step in zip(self._buckets.newest, STEPS_SECONDS, strict=True)]
+        level = choose_level(range_seconds, self.sampling_seconds, behind)
         return level, Span.ending(end, range_seconds, STEPS_SECONDS[level], columns)
 
     def _etag(self, level: int, span: Span) -> str:
-        """A window is new with each tick at the finest level, and at the others as a bucket of the next finer one closes."""
-        return f"{level}.{span.first}.{span.columns}.{self._changes[level]}"
-
-    def _turn(self, now: float) -> None:
-        """Closes the buckets that are over, from the finest level up, and begins the next ones."""
-        for level, step in enumerate(STEPS_SECONDS):
-            bucket = bucket_of(now, step)
-            if bucket <= self._newest[level]:
-                return
-            first_ever = self._newest[level] < -(2**61)
-            self._newest[level] = bucket
-            for workers in (self._all, self._gpu):
-                if not first_ever:
-                    workers.flush(level)
-                    workers.close(level)
-                workers.rings[level].open(bucket)
-            if not first_ever:
-                if self._names:
-                    self._fleet.rings[level].write(*self._fleet.written(level))
-                self._fleet.close(level)
-            self._fleet.rings[level].open(bucket)
-            for coarser in (level, *range(level + 1, min(level + 2, len(STEPS_SECONDS)))):
-                self._changes[coarser] += 1
-
-    def _take_members(self, worker_ids: tuple[str, ...], has_gpu: npt.NDArray[np.bool_]) -> None:
-        self._largest = max(self._largest, len(worker_ids))
-        most_rows = max(FEWEST_KEPT, ROWS_PER_WORKER * self._largest)
-        with_gpu = tuple(worker_id for worker_id, has in zip(worker_ids, has_gpu, strict=True) if has)
-        column = {worker_id: index for index, worker_id in enumerate(worker_ids)}
-        for workers, members in ((self._all, worker_ids), (self._gpu, with_gpu)):
-            workers.set_members(members, most_rows)
-        self._orders = tuple(
-            np.fromiter((column[worker_id] for worker_id in workers.ids), np.intp, len(workers.ids)) for workers in (self._all, self._gpu)
-        )
-        self._ids, self._has_gpu = worker_ids, has_gpu.copy()
-        self._changes = [changes + 1 for changes in self._changes]
-
-    def _take_names(self, fleet: Mapping[str, float]) -> None:
-        new = [name for name in fleet if name not in self._names]
-        if new:
-            known = len(self._names)
-            self._names = (*self._names, *new)
-            self._fleet.take(np.arange(known), len(self._names))
+        """A window is new with each tick at the finest level, and at the others as a bucket of the next finer one closes; one that lies in
+        closed buckets only where a bucket of it is kept no more, or workers that went have come to share a row."""
+        newest = self._buckets.newest[level]
+        if span.first + span.columns * span.factor <= newest:
+            gone = max(0, newest - BUCKETS + 1 - span.first)
+            folds = sum(workers.rings[level].folds for workers in (self._buckets.all, self._buckets.gpu))
+            return f"{level}.{span.first}.{span.columns}x{span.factor}.closed.{gone}.{folds}"
+        return f"{level}.{span.first}.{span.columns}.{self._buckets.changes[level]}"
 
 
 def _series(span: Span, end: float, etag: str, names: Sequence[str], mean: FloatArray, maximum: FloatArray) -> SeriesWindow:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from drm.history.accumulator import Samples
+from drm.history.buckets import KeptSeries
 from drm.history.levels import BUCKETS, Span
 from drm.model import FloatArray
 
@@ -33,6 +36,14 @@ class SeriesRing:
             self._mean, self._max = np.vstack([self._mean, missing]), np.vstack([self._max, missing])
         column = (self.newest or 0) % BUCKETS
         self._mean[:, column], self._max[:, column] = mean, maximum
+
+    def load(self, kept: KeptSeries, order: Sequence[int], newest: int) -> None:
+        """Takes over what an earlier run kept, into an empty ring; its series i is number `order[i]` here. `newest`: the newest bucket."""
+        self.newest = newest
+        self._mean, self._max = (np.full((max(order, default=-1) + 1, BUCKETS), np.nan) for _ in range(2))
+        inside = (kept.bucket > newest - BUCKETS) & (kept.bucket <= newest)
+        row, column = np.asarray(order, np.intp)[kept.series[inside]], kept.bucket[inside] % BUCKETS
+        self._mean[row, column], self._max[row, column] = kept.mean[inside], kept.max[inside]
 
     def read(self, span: Span) -> tuple[FloatArray, FloatArray]:
         """(mean, max) of all series, (k, c)."""

@@ -47,6 +47,53 @@ class HeatmapWindow:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class WorkerMeans:
+    """Means of w workers over a range for one resource, as fractions of their capacity, in steps of half a percent.
+
+    Both means are over the buckets in which both were known and something was allocated; NaN where there was none.
+    """
+
+    etag: str
+    worker_ids: tuple[str, ...]
+    used: FloatArray
+    allocated: FloatArray
+    """(w,)"""
+    known: npt.NDArray[np.bool_]
+    """(w,) whether both were known at some time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One bucket of n workers and of the fleet; NaN where nothing was measured."""
+
+    etag: str
+    start: float
+    step_seconds: float
+    used: FloatArray
+    allocated: FloatArray
+    """used, allocated: (n, 4) mean fractions of capacity."""
+    idle_since: FloatArray
+    """(n,) the start of the first of those buckets in a row in which nothing was allocated; NaN where something was."""
+    fleet: Mapping[str, float]
+    """Means by name of the series."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LastHours:
+    """The last hour of each of n lives, in `POINTS` equal parts; NaN where nothing was measured, or before it began.
+
+    Where buckets are longer than a part, which is so at an age of half a day and more, several parts in a row are of one bucket.
+    """
+
+    mean: FloatArray
+    max: FloatArray
+    """mean and max: (2, n, `POINTS`) cpu and memory that was used, as fractions of capacity."""
+
+
+LAST_SECONDS, POINTS = 3600.0, 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SeriesWindow:
     """Named series over time: of the fleet (in the units of their names), or of one worker (fractions of its capacity)."""
 

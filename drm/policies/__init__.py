@@ -9,7 +9,7 @@ from types import MappingProxyType
 from drm.errors import InvalidValueError
 from drm.policies.base import PolicyBase as Policy
 
-__all__ = ["Policy", "create_policy", "parse_policy", "policy_kinds", "policy_names"]
+__all__ = ["Policy", "create_policy", "parse_policy", "policy_kinds", "policy_names", "policy_text"]
 
 
 @cache
@@ -50,3 +50,8 @@ def parse_policy(text: str) -> Policy:
         except ValueError:
             raise InvalidValueError(f"{assignment!r} is no parameter: write name=number, as in queue,target_seconds=60") from None
     return create_policy(name, **parameters)
+
+
+def policy_text(policy: Policy) -> str:
+    """The policy with its parameters, as `parse_policy` reads it."""
+    return ",".join([policy.name, *(f"{name}={value:.12g}" for name, value in policy.parameters.items())])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from drm.decision import Band
 from drm.policies.conditions import Conditions
 from drm.policies.parameters import ParameterSet
 
@@ -49,6 +50,10 @@ class PolicyBase(ParameterSet):
     def thresholds(self, seen: Conditions) -> Mapping[str, float]:
         """Beyond which value of a condition it wants another size."""
         return {}
+
+    def bands(self, seen: Conditions) -> tuple[Band, ...]:
+        """What it watches, to be drawn over time with its thresholds."""
+        return ()
 
     def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
         """Which conditions, changed in this order, make it want more (+1) or fewer (-1)."""

@@ -47,13 +47,15 @@ Found = tuple[tuple[Flip, ...], tuple[Blocker, ...]]
 
 def find_flips(policy: PolicyBase, pipeline: Pipeline, seen: Conditions, notes: Notes = NO_NOTES) -> Found:
     """The joint set that flips the action, and the blockers that its members belong to, in the order of the steps; both empty where nothing
-    does. A pool that stays is flipped to what the policy wants, or to growing, or, where it cannot grow, to shrinking."""
+    does. A pool that stays is flipped towards its bounds where it is outside of them, else to what the policy wants, or to growing, or,
+    where it cannot grow, to shrinking."""
     after = sizes(policy, pipeline, seen)
     if not_ready(policy, pipeline, seen) and not policy.missing(seen):
         # What it would want, were it asked.
         after = (*sizes(policy, pipeline, replace(seen, ready=1.0, data_age_seconds=0.0))[:-1], after[WARM_UP])
     current, asked = after[WARM_UP], _sign(after[-1] - after[WARM_UP])
-    wanted = 0 if asked else _sign(after[PROPOSAL] - current) or _sign(after[BOUNDS] - current)
+    outside = _sign(min(max(current, seen.min_workers), seen.max_workers) - current)
+    wanted = 0 if asked else outside or _sign(after[PROPOSAL] - current)
     for want in [wanted] if asked or wanted else [1, -1]:
         found = _search(policy, pipeline, seen, want, asked, notes)
         if found:
@@ -140,7 +142,7 @@ def _levers(step: int, policy: PolicyBase, pipeline: Pipeline, seen: Conditions,
         unknown = tuple((name, 0.0) for name in ("cost_rate", "worker_price") if math.isnan(getattr(seen, name)))
         return unknown or (("budget", max(seen.budget, seen.cost_rate + seen.worker_price) * (1 + 1e-6) + 1e-6),)
     if step == SAFETY:
-        return (("silent_workers", 0.0), ("idle_workers", max(1.0, current)))
+        return (("silent_workers", 0.0), ("draining_workers", 0.0), ("idle_workers", max(1.0, current)))
     if step == BACKOFF:
         return (("backoff_left_seconds", 0.0),)
     return (("launcher", 1.0),) if step == LAUNCHER else ()

@@ -35,7 +35,7 @@ WARM_UP, PROPOSAL, STABILIZATION, IDLE_GRACE, COOLDOWN, STEP_LIMIT, BOUNDS, BUDG
 SILENT_SHARE = 0.2
 """While a larger part of the fleet is silent, nothing is retired: what is not heard of may be working."""
 AT_ONCE_SHARE = 1 / 3
-"""No more of the fleet is retired at once, but always one."""
+"""No more of the fleet is on its way out at once, but always one may be."""
 FLAPPING_REVERSALS = 3
 """So many turns of direction within `FLAPPING_SECONDS` are flapping."""
 FLAPPING_SECONDS = 600.0
@@ -101,7 +101,7 @@ def sizes(policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> tuple[int
     stepped = int(min(max(cool, current - pipeline.max_step_down), current + pipeline.max_step_up))
     bounded = int(min(max(stepped, seen.min_workers), seen.max_workers))
     paid = _affordable(seen, bounded, current)
-    safe = _safe(seen, paid, current, repair=stepped >= current)
+    safe = _safe(seen, paid, current)
     tried = current if safe > current and seen.backoff_left_seconds > 0 else safe
     asked = tried if seen.launcher else current
     return current, desired, stable, ripe, cool, stepped, bounded, paid, safe, tried, asked
@@ -201,14 +201,25 @@ def _affordable(seen: Conditions, size: int, current: int) -> int:
     return current + math.floor(max(0.0, min(size - current, room / seen.worker_price + EPSILON)))
 
 
-def _safe(seen: Conditions, size: int, current: int, *, repair: bool) -> int:
-    """A pool that is to come down inside its bounds drains busy workers as well; otherwise only idle ones go."""
+def _safe(seen: Conditions, size: int, current: int) -> int:
     if size >= current:
         return size
     if seen.silent_workers > SILENT_SHARE * seen.known_workers + EPSILON:
         return current
-    at_once = max(1, math.floor(current * AT_ONCE_SHARE + EPSILON))
-    return max(size, current - (at_once if repair else min(at_once, int(seen.idle_workers))))
+    return max(size, current - min(_at_once(seen), _dispensable(seen)))
+
+
+def _at_once(seen: Conditions) -> int:
+    """How many may begin to leave now: those that are still leaving count."""
+    fleet = seen.current_workers + seen.draining_workers
+    return max(0, max(1, math.floor(fleet * AT_ONCE_SHARE + EPSILON)) - int(seen.draining_workers))
+
+
+def _dispensable(seen: Conditions) -> int:
+    """Idle workers. Of a pool above its maximum busy ones as well, which finish what runs on them; but no more than the surplus beyond the
+    workers on their way, which can go as soon as they have come."""
+    over = seen.current_workers - seen.max_workers - seen.arriving_workers
+    return int(max(seen.idle_workers, min(seen.retirable_workers, over)))
 
 
 def _unready(code: str, policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> str:
@@ -252,9 +263,16 @@ def _limit(index: int, before: int, after: int, pipeline: Pipeline, seen: Condit
             share = seen.silent_workers / seen.known_workers
             silent = f"{seen.silent_workers:g} of {plural(seen.known_workers, 'worker')} are silent ({share:.0%})"
             return "silent_workers", f"{silent}; nothing is retired above {SILENT_SHARE:.0%}"
-        if seen.idle_workers < surplus and int(seen.current_workers) - after == int(seen.idle_workers):
+        going = int(seen.current_workers) - after
+        if _dispensable(seen) < surplus and going == _dispensable(seen):
+            if seen.arriving_workers:
+                return (
+                    "on_the_way",
+                    f"{surplus} too many, {going} of them can go; the {seen.arriving_workers:g} on the way once they have come",
+                )
             return "busy_workers", f"{surplus} too many, and nothing runs on {seen.idle_workers:g} of them"
-        return "at_once", f"{surplus} too many, {int(seen.current_workers) - after} of which may go at once"
+        leaving = f" while {seen.draining_workers:g} still leave" if seen.draining_workers else ""
+        return "at_once", f"{surplus} too many, {going} of which may go at once{leaving}"
     if index == BACKOFF:
         failed = plural(seen.failed_launches, "launch" if seen.failed_launches == 1 else "launche")
         return "backoff", f"{failed} failed in a row: the next try is in {seconds(seen.backoff_left_seconds)}"
@@ -269,29 +287,20 @@ def _conclusion(
     if unready:
         return unready, limits[0].detail
     if action == "maintain":
-        blocked = next((limit for limit in limits if after[_step_of(limit.code)] == current), None)
-        if blocked is not None and desired != current:
-            return blocked.code, f"the policy wants {desired} instead of {current}: {blocked.detail}"
-        if blocked is not None:
-            return blocked.code, f"the bounds ask for {after[BOUNDS]} instead of {current}: {blocked.detail}"
-        return policy.reason(seen, 0)
+        if not limits:
+            return policy.reason(seen, 0)
+        # The last limit is the one that brought the size back to what it is.
+        code, detail = limits[-1].code, limits[-1].detail
+        if after[STEP_LIMIT] == current and after[BOUNDS] != current:
+            return code, f"the bounds ask for {after[BOUNDS]} instead of {current}: {detail}"
+        return code, f"the policy wants {desired} instead of {current}: {detail}"
     if action == "scale_up" and after[STEP_LIMIT] <= current:
         return "below_min", f"{plural(current, 'worker')} {'is' if current == 1 else 'are'} fewer than the minimum of {seen.min_workers:g}"
-    if action == "scale_down" and after[STEP_LIMIT] >= current:
+    if action == "scale_down" and (after[STEP_LIMIT] >= current or current - target > seen.idle_workers):
         return "above_max", f"{plural(current, 'worker')} {'is' if current == 1 else 'are'} more than the maximum of {seen.max_workers:g}"
     code, reason = policy.reason(seen, 1 if action == "scale_up" else -1)
     limited = "; ".join(limit.detail for limit in limits)
     return code, f"{reason}; {desired} would be wanted, but {limited}" if target != desired and limited else reason
-
-
-_STEP_OF_CODE = {"max_bound": BOUNDS, "min_bound": BOUNDS, "price_unknown": BUDGET, "silent_workers": SAFETY, "busy_workers": SAFETY}
-_STEP_OF_CODE |= {"at_once": SAFETY, "no_launcher": LAUNCHER}
-
-
-def _step_of(code: str) -> int:
-    """The step that a limit of this code belongs to."""
-    found = _STEP_OF_CODE.get(code)
-    return STEPS.index(code.replace("_", " ")) if found is None else found
 
 
 def _flapping(seen: Conditions) -> str:

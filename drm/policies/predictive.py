@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.decision import Band
 from drm.model import FloatArray
 from drm.policies.base import MANY, Lever, plural
 from drm.policies.conditions import Conditions
@@ -38,6 +39,10 @@ class PredictivePolicy(QueuePolicy):
     def thresholds(self, seen: Conditions) -> Mapping[str, float]:
         """The forecast counts beyond the current size."""
         return {**super().thresholds(seen), "forecast_workers": seen.current_workers}
+
+    def bands(self, seen: Conditions) -> tuple[Band, ...]:
+        """The forecast against the current size as well."""
+        return (*super().bands(seen), Band("forecast_workers", seen.forecast_workers, above=seen.current_workers))
 
     def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
         """The forecast as well."""

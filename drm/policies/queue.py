@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.decision import Band
 from drm.model import FloatArray
 from drm.policies.base import MANY, Lever, PolicyBase, plural
 from drm.policies.conditions import Conditions
@@ -72,6 +73,10 @@ class QueuePolicy(PolicyBase):
         if math.isnan(seen.task_seconds) or seen.task_seconds <= 0:
             return {"needed_workers": 0.0}
         return {"needed_workers": seen.able_workers * max(0.0, self.target_seconds - seen.task_seconds / 2) / seen.task_seconds}
+
+    def bands(self, seen: Conditions) -> tuple[Band, ...]:
+        """The workers that the queue needs, against those that finish it in time without more."""
+        return (Band("needed_workers", seen.needed_workers, above=self.thresholds(seen)["needed_workers"]),)
 
     def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
         """More waiting work grows the pool; fewer busy workers shrink it."""

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.decision import Band
 from drm.model import FloatArray
 from drm.policies.base import MANY, Lever, PolicyBase, plural
 from drm.policies.conditions import Conditions
@@ -67,6 +68,10 @@ class TargetTrackingPolicy(PolicyBase):
         """The nearer edge of the tolerance."""
         side = 1 if seen.utilization >= self.target else -1
         return {"utilization": self.target * (1 + side * self.tolerance)}
+
+    def bands(self, seen: Conditions) -> tuple[Band, ...]:
+        """Utilization between both edges of the tolerance."""
+        return (Band("utilization", seen.utilization, self.target * (1 + self.tolerance), self.target * (1 - self.tolerance)),)
 
     def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
         """Utilization, and workers to be utilized."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.decision import Band
 from drm.errors import InvalidValueError
 from drm.model import FloatArray
 from drm.policies.base import MANY, Lever, PolicyBase, plural
@@ -66,6 +67,10 @@ class UtilizationPolicy(PolicyBase):
     def thresholds(self, seen: Conditions) -> Mapping[str, float]:
         """The nearer one."""
         return {"utilization": self.up if seen.utilization >= (self.up + self.down) / 2 else self.down}
+
+    def bands(self, seen: Conditions) -> tuple[Band, ...]:
+        """Utilization between both thresholds."""
+        return (Band("utilization", seen.utilization, self.up, self.down),)
 
     def levers(self, seen: Conditions, want: int) -> tuple[Lever, ...]:
         """Utilization, and workers to be utilized."""

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.browser.watched import Watched
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM_ARGUMENTS = [
@@ -22,6 +24,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # The pages of one context share a process that has compiled the page's scripts already.
+    "--process-per-site",
 ]
 
 
@@ -59,7 +63,26 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """Where the pages of all tests are opened. One that stays open keeps their process alive from test to test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light")
+    kept = context.new_page()
+    kept.route("**", lambda route: route.fulfill(body="kept open", content_type="text/plain"))
+    kept.goto("http://127.0.0.1/")
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="session")
 def page_url() -> Iterator[str]:
-    """A program with its demo workload."""
-    with running_program() as url:
+    """A program with its demo workload, on workers so small that the browser has the machine to itself."""
+    with running_program("--worker-shape", "cpu=0.1,memory=1GiB") as url:
         yield url
+
+
+@pytest.fixture
+def watched(context: BrowserContext, page_url: str) -> Iterator[Watched]:
+    """A page of the program with its demo workload."""
+    watched = Watched(context, page_url)
+    yield watched
+    watched.close()

@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
+from websockets.sync.client import connect
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "correct-horse-battery"
@@ -134,7 +135,7 @@ def test_one_command_starts_a_pool_and_a_page(start: Start) -> None:
     assert (worker["capacity"]["cpu"] > 0 and "gpu_memory" not in worker["capacity"]) or worker["capacity"].get("gpu", 0) > 0
 
 
-@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGINT, signal.SIGINT], [signal.SIGTERM, signal.SIGINT]])
 def test_a_signal_ends_all_of_it(start: Start, signals: list[signal.Signals]) -> None:
     """Exit status 0 with tasks running, no worker process left, and not a word of Dask's on the way."""
     program = start("--port", "0", "--workers", "2:2").until_url()
@@ -143,6 +144,85 @@ def test_a_signal_ends_all_of_it(start: Start, signals: list[signal.Signals]) ->
     assert program.end(*signals) == 0
     assert not program.left()
     assert [line for line in program.errors if " INFO drm." not in line] == []
+
+
+def test_a_pushed_program_ends_with_its_pages_open(start: Start) -> None:
+    """SIGTERM while pages watch: exit status 0 within the promise, no worker process left, not a word on stderr."""
+    program = start("--port", "0", "--no-mock", "--push").until_url()
+    program.until_a_worker_runs()
+    with ExitStack() as stack:
+        ticks = program.url.replace("http", "ws") + "/drm-dashboard/_drm-ticks"
+        pages = [stack.enter_context(connect(ticks, close_timeout=0.1)) for _ in range(5)]
+        for page in pages:
+            page.send("next")
+            assert "version" in json.loads(page.recv(5))
+        assert program.end(signal.SIGTERM) == 0
+    assert not program.left()
+    assert [line for line in program.errors if " INFO drm." not in line] == []
+
+
+def open_live(program: Program, **headers: str) -> tuple[int, str]:
+    """What the button of the page does: the status, and the address that it leads to."""
+    request = urllib.request.Request(f"{program.url}/drm-dashboard/live", b"", {"Origin": program.url, **headers})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        found = re.search(r"url=(http://127\.0\.0\.1:\d+)/drm-dashboard/", answer.read().decode())
+        return answer.status, found[1] if found else ""
+
+
+def test_a_polled_page_opens_a_live_one(start: Start) -> None:
+    """Its button starts a pushed server, whose page is sent a websocket frame for each tick; both end with the program."""
+    program = start("--port", "0", "--no-mock").until_url()
+    program.until_a_worker_runs()
+    assert "Open the live dashboard" in program.read("/drm-dashboard/_dash-layout")[1]
+    status, live = open_live(program)
+    assert status == 200 and live
+    with connect(live.replace("http", "ws") + "/drm-dashboard/_drm-ticks", close_timeout=0.1) as page:
+        versions = []
+        for _ in range(3):
+            page.send("next")
+            versions.append(json.loads(page.recv(5))["version"])
+        assert versions == [versions[0], versions[0] + 1, versions[0] + 2]
+        assert program.end(signal.SIGTERM) == 0
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(live, timeout=5)
+    assert not program.left()
+    assert [line for line in program.errors if " INFO drm." not in line] == []
+
+
+def test_the_live_dashboard_is_behind_the_same_door(start: Start) -> None:
+    """On all addresses as the program is, with its token, and under its further names."""
+    variables = {"DRM_TOKEN": TOKEN, "DRM_TRUSTED_HOSTS": "monitor.example"}
+    program = start("--port", "0", "--no-mock", "--host", "0.0.0.0", **variables).until_url()
+    shown = {"Authorization": f"Bearer {TOKEN}"}
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        open_live(program)
+    _, program.url = open_live(program, **shown)
+    assert program.read("/api/v1/snapshot")[0] == 401
+    assert program.read("/api/v1/snapshot", **shown)[0] == 200
+    assert program.read("/api/v1/snapshot", **shown, Host="monitor.example")[0] == 200
+    assert program.read("/api/v1/snapshot", **shown, Host="evil.example")[0] == 400
+
+
+@pytest.mark.parametrize("arguments", [["--push"], []])
+def test_a_page_with_nothing_to_open_has_no_button(start: Start, tmp_path: Path, arguments: list[str]) -> None:
+    """One that is pushed already, and one without the extra `push`."""
+    if not arguments:
+        (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['a2wsgi'] = None\n")
+    program = start("--port", "0", "--no-mock", *arguments, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}").until_url()
+    status, layout = program.read("/drm-dashboard/_dash-layout")
+    assert status == 200 and "Open the live dashboard" not in layout
+    with pytest.raises(urllib.error.HTTPError, match=r"40[45]"):
+        open_live(program)
+
+
+@pytest.mark.parametrize("missing", ["a2wsgi", "uvicorn", "websockets"])
+def test_push_without_its_extra_is_one_line(start: Start, tmp_path: Path, missing: str) -> None:
+    """It names the extra and how to get it; exit status 2, before anything is started."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{missing!r}] = None\n")
+    program = start("--port", "0", "--push", PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert program.process.wait(30) == 2
+    (line,) = program.errors
+    assert missing in line and "pip install 'drm-dashboard[push]'" in line
 
 
 def test_a_signal_during_the_start_ends_it_too(start: Start) -> None:
@@ -182,7 +262,7 @@ def test_workers_do_not_outlive_a_program_that_is_killed(start: Start) -> None:
         (["--interval", "nan"], "--interval 'nan'"),
         (["--port", "70000"], "--port '70000'"),
         (["--colour"], "--colour"),
-        (["--host", "0.0.0.0"], "--host 0.0.0.0"),
+        (["--host", "0.0.0.0"], "--host '0.0.0.0'"),
         (["--host", "nowhere.invalid", "--insecure"], "nowhere.invalid"),
         (["--cluster", "nonsense"], "--cluster 'nonsense'"),
     ],
@@ -256,8 +336,13 @@ def test_a_file_in_the_working_directory_is_read(start: Start, tmp_path: Path) -
     assert snapshot["bounds"] == {"min": 0, "max": 3} and snapshot["workers"] == []
 
 
-def test_the_demo_shows_growing_and_shrinking_within_90_seconds(start: Start) -> None:
-    """A scale-up, a scale-down, real results, and workers that are busy to different degrees, on whatever machine this is."""
+def test_the_demo_shows_a_pool_that_grows(start: Start) -> None:
+    """A scale-up, real results, and workers that are busy to different degrees, on whatever machine this is."""
+    watch_the_demo(start, {"scale_up"})
+
+
+def watch_the_demo(start: Start, wanted: set[str]) -> None:
+    """Until it has done what is wanted, which its page tells of."""
     program = start("--port", "0").until_url()
     actions: set[str] = set()
     spread = 0.0
@@ -268,11 +353,10 @@ def test_the_demo_shows_growing_and_shrinking_within_90_seconds(start: Start) ->
             actions.add(seen["last_action"]["action"])
         loads = [worker["used"]["cpu"] / worker["capacity"]["cpu"] for worker in seen["workers"] if worker["used"].get("cpu") is not None]
         spread = max(spread, max(loads, default=0.0) - min(loads, default=0.0))
-        return {"scale_up", "scale_down"} <= actions
+        return wanted <= actions and spread > 0.3 and seen["tasks"]["done"] > 5
 
-    seen = program.until(has_happened, 90, "a scale-up and a scale-down")
-    assert spread > 0.3
-    assert seen["tasks"]["done"] > 5 and seen["tasks"]["failed"] == seen["tasks"]["lost"] == 0
+    seen = program.until(has_happened, 90, f"{wanted} and workers that differ")
+    assert seen["tasks"]["failed"] == seen["tasks"]["lost"] == 0
 
 
 def test_a_cluster_that_others_started_is_used_and_left_alone(start: Start, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import pytest
 from drm.engines.dask import DaskEngine
 from drm.errors import EngineError, InvalidValueError
 from drm.model import STATE_CODE, Resources, Task, WorkerType
-from drm.observation import LaunchReport, Observation, TaskReport
+from drm.observation import OUT_OF_MEMORY, LaunchReport, Observation, TaskReport
 
 SHAPE = Resources(cpu=0.5, memory=512 * 2**20)
 TYPE = WorkerType("local", SHAPE)
@@ -150,7 +150,7 @@ def test_the_constructor_returns_before_the_pool_stands() -> None:
     try:
         watched = Watched(engine)
         assert not watched.observe().ready
-        assert took < 0.4
+        assert took < 1.0
         first = watched.until(lambda seen: seen.ready, "a pool")
         assert len(first.worker_ids) == 1 and first.states[0] in (STATE_CODE["pending"], STATE_CODE["booting"], STATE_CODE["running"])
         watched.until_running(1)
@@ -165,15 +165,16 @@ def test_measurements_are_real(local: Watched) -> None:
     busy = local.seen.worker_ids[0]
     np.testing.assert_array_equal(local.seen.capacity, [SHAPE.vector()] * 2)
     assert local.seen.slots.tolist() == [16, 16]
+    # Idle it uses some hundredths; how much of a core it gets is up to who else computes.
     local.send(busy, spin, 2.5)
-    seen = local.until(lambda seen: seen.used[0, 0] > 0.4, "a busy worker")
+    seen = local.until(lambda seen: seen.used[0, 0] > 0.1 and not math.isnan(seen.used[1, 0]), "a busy worker and a measured idle one")
     resident = psutil.Process(pid_of(seen, busy)).memory_info().rss
     assert seen.used[0, 1] == pytest.approx(resident, rel=0.3)
     assert seen.used[1, 0] < seen.used[0, 0]
     assert np.isnan(seen.used[:, 2:]).all()
     ending = local.endings(1)["t1"]
-    assert ending.result == "spun" and ending.used is not None and 0.2 < ending.used.cpu <= 1.0
-    assert ending.finished_at - ending.started_at == pytest.approx(2.5, abs=0.5)
+    assert ending.result == "spun" and ending.used is not None and 0.1 < ending.used.cpu <= 1.0
+    assert ending.finished_at - ending.started_at == pytest.approx(2.5, abs=1.5)
 
 
 def test_the_first_reading_of_a_worker_is_missing() -> None:
@@ -265,10 +266,57 @@ def test_a_worker_that_takes_too_much_memory_is_ended() -> None:
         watched = Watched(engine)
         (worker_id,) = watched.until_running(1).worker_ids
         watched.send(worker_id, lambda: (bytearray(os.urandom(1) * (400 * 2**20)), time.sleep(60)))
-        assert watched.endings(1)["t1"].outcome == "lost"
+        ending = watched.endings(1)["t1"]
+        assert ending.outcome == "lost" and ending.out_of_memory
+        assert watched.departures[worker_id].startswith(OUT_OF_MEMORY)
         assert "more than 95% of its 256 MiB" in watched.departures[worker_id]
     finally:
         engine.close()
+
+
+def test_of_two_tasks_nobody_knows_which_took_the_memory() -> None:
+    """Both are lost with their worker, and neither is said to have been ended by memory."""
+    engine = DaskEngine.local(Resources(cpu=0.5, memory=256 * 2**20), workers=1)
+    try:
+        watched = Watched(engine)
+        (worker_id,) = watched.until_running(1).worker_ids
+        watched.send(worker_id, time.sleep, 60)
+        watched.send(worker_id, lambda: (bytearray(os.urandom(1) * (400 * 2**20)), time.sleep(60)))
+        endings = watched.endings(2)
+        assert {ending.outcome for ending in endings.values()} == {"lost"}
+        assert not any(ending.out_of_memory for ending in endings.values())
+    finally:
+        engine.close()
+
+
+def test_processes_and_threads_of_a_task_count(local: Watched) -> None:
+    """A second of work in a process or thread that a lone task started is that task's; beside another task it is known to be missing."""
+    assert local.seen is not None
+    first, second = local.seen.worker_ids
+    work = "import time\nwhile time.process_time() < 1: pass"
+
+    def by_process() -> None:
+        subprocess.run([sys.executable, "-c", work], check=True)
+
+    def by_thread() -> None:
+        def turn() -> None:
+            while time.thread_time() < 1:
+                pass
+
+        thread = threading.Thread(target=turn)
+        thread.start()
+        thread.join()
+
+    local.send(first, by_process)
+    local.send(second, by_thread)
+    for ending in local.endings(2).values():
+        assert ending.outcome == "done" and ending.used is not None and not ending.cpu_is_partial, ending
+        took = ending.finished_at - ending.started_at
+        # On a machine that gives it less than a tenth of a core, a thread is taken for the worker's housekeeping.
+        assert ending.used.cpu * took > 0.8 or took > 9, ending
+    local.send(first, time.sleep, 3)
+    beside = local.send(first, by_process)
+    assert local.endings(4)[beside].cpu_is_partial
 
 
 def test_launch_then_retire(local: Watched) -> None:
@@ -298,8 +346,13 @@ def test_a_worker_that_cannot_start_is_reported(local: Watched, monkeypatch: pyt
     assert "before" in failed.error or "ended with status 1" in failed.error or "could not be started" in failed.error
 
 
+def heard(seen: Observation, worker_id: str) -> float:
+    assert seen.heard_at is not None
+    return float(seen.heard_at[seen.worker_ids.index(worker_id)])
+
+
 def test_a_hung_worker_holds_nothing_up(local: Watched) -> None:
-    """With one worker stopped, observe, submit, launch and retire return at once, and the others go on working."""
+    """With one worker stopped, observe, submit, launch and retire return at once, the others go on working, and its silence is told."""
     assert local.seen is not None
     hung, other = local.seen.worker_ids
     pid = pid_of(local.seen, hung)
@@ -315,6 +368,7 @@ def test_a_hung_worker_holds_nothing_up(local: Watched) -> None:
         local.until(lambda _: len(local.tasks) == 5, "five results of the other worker")
         local.until_running(3)
         assert local.slowest_seconds < 0.2
+        local.until(lambda seen: heard(seen, other) - heard(seen, hung) > 2, "the silence of the hung worker")
     finally:
         os.kill(pid, signal.SIGCONT)
     assert local.endings(6)["t1"].outcome == "done"
@@ -444,7 +498,7 @@ def test_a_scheduler_of_others(scheduler: str) -> None:
             assert [watched.endings(8)[f"t{number + 1}"].result for number in range(8)] == [number**2 for number in range(8)]
             assert other.gather(futures) == [None] * 3
         watched.until(lambda seen: not math.isnan(seen.used[0, 1]) and not seen.foreign_tasks, "measurements")
-        assert watched.slowest_seconds < 0.2
+        assert watched.slowest_seconds < 1.0
         engine.close()
         with Client(scheduler, set_as_default=False) as other:
             assert other.submit(os.getpid).result() in {int(labels["pid"]) for labels in seen.labels.values()}

@@ -15,7 +15,7 @@ import pytest
 from drm.decision import Bounds
 from drm.engines.dask import DaskEngine
 from drm.history.window import MISSING
-from drm.ledger import Query
+from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import Resources
 from drm.policies.pipeline import Pipeline

@@ -39,7 +39,8 @@ def test_a_block_runs_as_it_stands(where: str, code: str, tmp_path: Path) -> Non
     run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, cwd=tmp_path, check=False)
     assert run.returncode == 0, run.stderr
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
-    expected = {"README.md:1": "328350 100", "README.md:2": "running node-1", "README.md:3": "200"}
+    expected = {"README.md:1": "328350 100", "README.md:2": "running node-1", "README.md:3": "200", "cloud.md:1": "2 0.192 0.192"}
+    expected |= {"embed.md:1": "401 200", "embed.md:3": "401 200", "embed.md:5": "True", "history.md:1": "node-1"}
     assert expected.get(where, "") in run.stdout
 
 
@@ -48,6 +49,7 @@ def test_the_flags_of_the_readme_are_those_of_the_program() -> None:
     from drm.settings import Settings
 
     table = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("## Measured")[0]
-    named = set(re.findall(r"`--([a-z-]+)", table))
+    # A switch that is on unless it is switched off stands there as what switches it off.
+    named = {name.removeprefix("no-") for name in re.findall(r"`--([a-z-]+)", table)}
     flags = {name.replace("_", "-") for name in Settings.model_fields}
-    assert named - {"no-mock"} == flags - {"mock"}
+    assert named == flags

@@ -15,6 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.test_drm_dashboard_integration import run_the_sample
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -64,6 +66,24 @@ def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
         assert f"drm/{inside}" in names
     metadata = next(name for name in names if name.endswith("entry_points.txt"))
     assert "drm = drm.cli:main" in zipfile.ZipFile(wheel).read(metadata).decode()
+
+
+def test_the_installed_package_writes_pages(installed: Path, tmp_path: Path) -> None:
+    """Plotly and the stylesheet come from inside the wheel."""
+    code = "from drm import DRMVisualization\nwith DRMVisualization(output_dir='out') as one: print(one.create_resource_dashboard())"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [str(installed / "python"), "-c", code], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path, env=environment
+    )
+    assert run.stdout.strip() == str(Path("out") / "index.html")
+    assert "--drm-card" in (tmp_path / "out" / "index.html").read_text()
+    assert (tmp_path / "out" / "plotly.min.js").read_bytes() == (ROOT / "assets" / "plotly" / "plotly-cartesian.min.js").read_bytes()
+
+
+def test_the_installed_package_runs_the_guides_monitoring_dashboard(installed: Path, tmp_path: Path) -> None:
+    """In an empty folder, with nothing of this checkout."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("DRM_")}
+    run_the_sample(str(installed / "python"), tmp_path, environment, signal.SIGTERM)
 
 
 def test_the_installed_program_serves_the_same_page(installed: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.manager import DynamicResourceManager
 from drm.model import Resources
+from drm.policies import Policy
 from drm.state import DRMState
 
 GIB = 2.0**30
@@ -13,9 +14,9 @@ START = 1_800_000_000.0
 TICKS = 120
 
 
-def state_with_history() -> DRMState:
+def state_with_history(policy: Policy | None = None) -> DRMState:
     """120 ticks of a second each; `plain` is half busy, `<b>fast` has a GPU and joined after a minute."""
-    manager = DynamicResourceManager(ExternalEngine(), bounds=Bounds(0, 4), now=START)
+    manager = DynamicResourceManager(ExternalEngine(), policy, bounds=Bounds(0, 4), now=START)
     manager.register_worker("plain", capacity=Resources(cpu=4, memory=8 * GIB))
     state = DRMState(manager)
     manager.submit(resources=Resources(cpu=1, memory=2 * GIB), name="<i>train</i>")

@@ -138,3 +138,11 @@ def test_a_shared_gpu_is_not_measured() -> None:
     for measured_at in (10, 11):
         roster.update(survey({"s1": "w-1"}, measured_at=measured_at, gpu_memory_limit=8.0, gpu=0.9, gpu_memory=7.0))
     assert np.isnan(column(roster, "used")[0][2:]).all() and column(roster, "used")[0][:2] == [0.5, 50]
+
+
+def test_silence_is_told_and_what_is_on_its_way_is_not_silent() -> None:
+    """Seconds since each was heard of, so that a pool that hangs is not shrunk; a launched worker cannot be silent yet."""
+    roster = Roster(NoLauncher())
+    roster.launched(["w-1"], SHAPE, 16)
+    roster.update(survey({"s1": "a", "s2": "b"}, silence_seconds=90))
+    assert roster.ids == ("w-1", "a", "b") and column(roster, "silence") == [0.0, 90.0, 90.0]

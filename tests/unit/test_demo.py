@@ -44,7 +44,7 @@ def test_the_demo_leaves_the_machine_usable() -> None:
 @pytest.mark.parametrize("kind", [kind.name for kind in KINDS])
 def test_a_task_works_for_its_time(kind: str) -> None:
     """Each kind does real pieces of work until its time is over."""
-    assert run(kind, 0.05, 1.0, 1_000_000)["pieces"] >= 1
+    assert run(kind, 0.5, 1.0, 1_000_000)["pieces"] >= 1
 
 
 def test_tasks_are_sized_by_the_pools_workers_and_stop_at_a_full_queue() -> None:

@@ -19,6 +19,7 @@ from drm.state import DRMState
 from tests.unit.page_pool import START, TICKS, state_with_history
 
 ROOT = Path(__file__).resolve().parents[2]
+SHARED = ("allocated", "used", "capacity", "track")
 
 
 @pytest.fixture(scope="module")
@@ -144,25 +145,21 @@ def test_a_workers_lines_are_in_its_units(state: DRMState) -> None:
 def test_the_cards_say_what_the_snapshot_holds(state: DRMState) -> None:
     """Numbers on cards are the snapshot's, and a resource that nobody has shows nothing."""
     snapshot = state.snapshot
-    assert overview.workers_text(snapshot)["value"] == "2"
-    assert overview.workers_text(snapshot)["note"] == "2 running"
-    assert overview.tasks_text(snapshot)["note"] == "running, 0 queued"
-    cpu = overview.resource_text(snapshot, "cpu")
-    assert cpu is not None
-    assert (cpu["used"], cpu["allocated"], cpu["capacity"]) == ("8 cores used (67 %)", "1 core allocated (8 %)", "of 12 cores")
+    assert overview.tasks_text(snapshot) == {"value": "1", "note": "running", "more": "none has ended yet", "warning": ""}
+    assert overview.queue_text(snapshot) == {"value": "0", "note": "queued", "more": "", "warning": ""}
+    assert overview.decision_text(snapshot)["size"].startswith("Size 2, ")
     empty = DRMState(DynamicResourceManager(now=0.0)).snapshot
-    assert overview.resource_text(empty, "cpu") is None
     assert "first tick" in overview.decision_text(empty)["action"]
     assert "not been changed" in overview.decision_text(snapshot)["action"]
     assert overview.decision_text(snapshot)["now"].startswith("Now: no change")
 
 
 def test_what_cannot_start_is_said_with_its_reason() -> None:
-    """An infeasible task is a warning on the card of the tasks."""
+    """An infeasible task is a warning on the card of the queue."""
     manager = DynamicResourceManager(now=0.0)
     manager.register_worker("w", capacity=Resources(cpu=1))
     manager.submit(resources=Resources(cpu=3))
-    warning = overview.tasks_text(manager.advance(1.0))["warning"]
+    warning = overview.queue_text(manager.advance(1.0))["warning"]
     assert "1 task can never start" in warning
     assert "3 cores" in warning
 
@@ -198,6 +195,8 @@ def test_text_and_lines_can_be_read(scheme: str) -> None:
         assert contrast(colours[name], colours["paper"]) >= 4.5, name
     for name in ("capacity", "allocated", "used", "demand", "workers", "desired"):
         assert contrast(colours[name], colours["paper"]) >= 3.0, name
+    for colour in theme.NAMES[scheme]:
+        assert min(contrast(colour, colours[ground]) for ground in ("paper", "track")) >= 3.0, colour
 
 
 @pytest.mark.parametrize(("scheme", "block"), [("light", 0), ("dark", 1)])
@@ -207,6 +206,6 @@ def test_the_stylesheet_has_the_colours_of_the_figures(scheme: str, block: int) 
     declared = dict(re.findall(r"--drm-([a-z]+): (#[0-9a-f]{6})", sheet.split("}")[block]))
     colours = theme.palette(scheme)
     assert (declared["card"], declared["text"], declared["muted"]) == (colours["paper"], colours["text"], colours["muted"])
-    assert [declared[name] for name in ("allocated", "used", "capacity")] == [colours[name] for name in ("allocated", "used", "capacity")]
+    assert [declared[name] for name in SHARED] == [colours[name] for name in SHARED]
     for name in ("text", "muted", "good", "warn", "bad", "accent"):
         assert min(contrast(declared[name], declared[ground]) for ground in ("card", "back")) >= 4.5, name

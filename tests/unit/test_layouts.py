@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import plotly.utils
 import pytest
+from dash import html
 
 from drm import ids
 from drm.figures.theme import CONFIG
-from drm.layouts import overview, shell, utilization
+from drm.layouts import allocation, shell
 from drm.model import RESOURCES
+from drm.tables.saved import SAVED
+from drm.tables.writing import FORMATS
 from drm.tabs import RANGES, TABS
 
 Tree = dict[str, Any]
@@ -41,7 +45,8 @@ def by_id(node: Tree) -> dict[str, Tree]:
 @pytest.fixture(scope="module")
 def page() -> Tree:
     """The whole page."""
-    return tree(shell.layout({"overview": overview.layout(), "utilization": utilization.layout()}))
+    panels = {tab.key: import_module(f"drm.layouts.{tab.key}").layout() for tab in TABS}
+    return tree(shell.layout(panels, {"ticks": None, "ping": "/healthz", "live": None, "export": "/api/v1/export"}))
 
 
 def test_no_id_stands_twice(page: Tree) -> None:
@@ -51,8 +56,9 @@ def test_no_id_stands_twice(page: Tree) -> None:
 
 
 def test_there_is_one_clock(page: Tree) -> None:
-    """One Interval for the page, and for each tab a store of its own tick."""
-    assert [part["props"]["id"] for part in parts(page) if part["type"] == "Interval"] == [ids.INTERVAL]
+    """One Interval refreshes the page, the other moves the moment and rests until it is played; each tab has a store of its own tick."""
+    clocks = {part["props"]["id"]: part["props"].get("disabled", False) for part in parts(page) if part["type"] == "Interval"}
+    assert clocks == {ids.INTERVAL: False, ids.PLAY_CLOCK: True}
     assert {ids.tick(tab.key) for tab in TABS} <= set(by_id(page))
 
 
@@ -70,21 +76,73 @@ def test_every_choice_has_a_label(page: Tree) -> None:
         if part["type"] == "Select":
             assert part["props"]["id"] in labels
     groups = [part["props"]["aria-label"] for part in parts(page) if part["props"].get("role") == "group"]
-    assert groups == ["Resource", "Measure"]
+    assert {"Resource", "Measure", "Resource of the demand", "Resource of the figures", "Tasks by"} <= set(groups) and all(groups)
     assert [option["value"] for option in by_id(page)[ids.RANGE]["props"]["options"]] == list(RANGES)
 
 
 def test_no_graph_offers_an_upload(page: Tree) -> None:
     """Plotly's own cloud is switched off on every graph."""
     graphs = [part for part in parts(page) if part["type"] == "Graph"]
-    assert len(graphs) == 3
-    assert all(graph["props"]["config"] == CONFIG for graph in graphs)
+    assert len(graphs) > len(TABS)
+    assert all(graph["props"]["config"][name] == value for graph in graphs for name, value in CONFIG.items())
     assert CONFIG["showSendToCloud"] is False
 
 
 def test_nothing_is_shown_before_it_is_known(page: Tree) -> None:
-    """Resources are hidden, numbers are dashes, and the detail is closed until there is a snapshot."""
+    """Resources, the cost rate and findings are hidden, numbers are dashes, and the detail is closed until there is a snapshot."""
     components = by_id(page)
-    assert all(components[ids.card(name, "row")]["props"]["hidden"] for name in RESOURCES)
-    assert components[ids.card("workers", "value")]["props"]["children"] == "–"
+    hidden = [ids.summary(name, "item") for name in (*RESOURCES, "cost")] + [ids.card("allocation", "findings")]
+    assert all(components[one]["props"]["hidden"] for one in hidden)
+    dashes = [ids.summary("workers", "value"), ids.summary("scaling", "value"), ids.card("tasks", "value"), ids.card("queue", "value")]
+    assert [components[one]["props"]["children"] for one in dashes] == ["–"] * 4
     assert components[ids.DETAIL]["props"]["hidden"] is True
+
+
+def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
+    """One strip for all tabs: its items in their order, each resource with capacity as track, allocated wide, used narrow within."""
+    header, custom, past, strip, notices, nav, main = page["props"]["children"][-7:]
+    assert [part["type"] for part in (header, strip, notices, nav, main)] == ["Header", "Section", "Div", "Nav", "Main"]
+    assert strip["props"]["aria-label"] == "Resource Summary"
+    assert custom["props"]["hidden"] and past["props"]["hidden"] and notices["props"]["role"] == "status"
+    assert [item["props"]["id"] for item in strip["props"]["children"]] == [
+        ids.summary(name, "item") for name in ("workers", *RESOURCES, "scaling", "cost")
+    ]
+    bar = next(part for part in parts(strip) if part["props"].get("className") == "drm-bar")
+    assert [part["props"]["className"] for part in bar["props"]["children"]] == ["drm-bar-allocated", "drm-bar-used"]
+
+
+def test_the_live_dashboard_is_opened_from_the_summary() -> None:
+    """The strip ends with a button that posts to where a live dashboard is opened; without one to open there is none."""
+    panels = {tab.key: [] for tab in TABS}
+    feed = {"ticks": None, "ping": "/healthz", "live": "/drm-dashboard/live"}
+    header, _span, _moment, strip, _notices, _nav, _main = tree(shell.layout(panels, feed))["props"]["children"][-7:]
+    form = strip["props"]["children"][-1]
+    assert {name: form["props"][name] for name in ("action", "method", "target")} == {
+        "action": "/drm-dashboard/live",
+        "method": "POST",
+        "target": "_blank",
+    }
+    assert form["props"]["children"]["props"]["children"] == "Open the live dashboard"
+    assert "live" not in json.dumps(header)
+    assert "Open the live" not in json.dumps(tree(shell.layout(panels, feed | {"live": None})))
+
+
+def test_what_can_be_saved_is_told_to_the_browser(page: Tree) -> None:
+    """A menu, empty until the browser fills it, and the tables and formats of each tab as the API knows them."""
+    components = by_id(page)
+    assert components[ids.SAVE]["props"]["label"] == "Save data" and components[ids.SAVE]["props"]["children"] == []
+    told = components[ids.SAVED]["props"]["data"]
+    assert list(told["tables"]) == [tab.key for tab in TABS] and list(told["formats"]) == list(FORMATS)
+    assert components[ids.FEED]["props"]["data"]["export"] == "/api/v1/export"
+    names = {tab: [one["name"] for one in tables] for tab, tables in told["tables"].items()}
+    assert names == {tab: [one.name for one in saved] for tab, saved in SAVED.items()}
+
+
+def test_the_allocation_tab_has_its_cards_in_their_order() -> None:
+    """Nested bars, then findings side by side, then packing; the findings and the packing are hidden until there is a worker."""
+    sections = [node for node in tree(html.Div(allocation.layout()))["props"]["children"] if node["type"] != "Store"]
+    headings = [[part["props"]["children"] for part in parts(section) if part["type"] == "H2"] for section in sections]
+    assert headings == [["Capacity, allocated and used"], ["Stranded capacity", "Imbalance"], ["Packing"]]
+    assert [section["props"].get("hidden", False) for section in sections] == [False, True, True]
+    columns = [part["props"]["children"] for part in parts(sections[1]) if part["type"] == "Th"]
+    assert columns == list(allocation.WAITING_COLUMNS)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from drm.decision import Input, ScalingDecision
 from drm.errors import InvalidValueError, UnknownIdError
-from drm.ledger import BLOCK, WHOLE_BLOCKS, Ledger, Query
+from drm.ledger import BLOCK, WHOLE_BLOCKS, Ledger
+from drm.ledger_query import KINDS, Query
 
 
 def decision(at: float, action: str = "maintain", code: str = "steady", margin: float = -5.0, **changes: Any) -> ScalingDecision:
@@ -53,6 +54,24 @@ def test_a_run_of_identical_maintains_is_one_row() -> None:
     assert (first.fold.closest_at, first.fold.closest_inputs[0].margin, first.fold.closest_distance) == (1.0, -1.0, 0.1)
 
 
+def test_an_unknown_margin_is_not_the_closest() -> None:
+    """A NaN among the inputs, such as a price that is not known, hides neither the other margins nor a closer evaluation."""
+    ledger = Ledger()
+    unknown = Input("cost_rate", math.nan, "per hour", 10.0, math.nan)
+    for at, margin in enumerate((-5.0, -1.0)):
+        ledger.append(decision(float(at), inputs=(unknown, Input("needed_workers", 10 + margin, "workers", 10.0, margin))))
+    (row,) = ledger.query(Query())
+    assert row.distance == 0.5 and row.fold is not None and (row.fold.closest_at, row.fold.closest_distance) == (1.0, 0.1)
+
+
+def test_what_a_person_did_is_never_folded() -> None:
+    """Two changes of the same kind are two rows."""
+    ledger = Ledger()
+    for at in range(2):
+        ledger.append(decision(float(at), code="bounds_set", actor="user"))
+    assert [one.evaluations for one in ledger.query(Query(actor="user"))] == [1, 1]
+
+
 def test_actions_are_never_folded() -> None:
     """Two equal scale-ups are two rows, and so are maintains of different sizes."""
     ledger = Ledger()
@@ -82,7 +101,12 @@ def test_queries_by_each_field() -> None:
     assert ids(actor="repair") == [4] and ids(outcome="pending") == [2]
     assert ids(worker="a") == [3, 2] and ids(worker="b") == [2] and ids(worker="c") == []
     assert ids(worker="a", action="scale_up") == [2] and ids(before=3, limit=1) == [2]
+    assert ids(action=("scale_up", "scale_down")) == [4, 3, 2] and ids(code=("idle", "below_min")) == [4, 3] and ids(code=()) == []
+    assert ids(kind="maintained") == [1] and ids(kind="down") == [3] and ids(offset=1, limit=2) == [3, 2]
+    assert ids(sort="lasted")[0] == 1 and ids(sort="evaluations", descending=False) == [4, 3, 2, 1] and ids(descending=False)[0] == 1
+    assert ledger.count(Query(action="scale_up", limit=1)) == 2
     ledger.amend(2, outcome="failed", worker_ids=("c",))
+    assert ids(kind="failed") == [2]
     assert ids(outcome="failed") == [2] and ids(outcome="pending") == [] and ids(worker="c") == [2]
 
 
@@ -95,12 +119,38 @@ def test_queries_by_each_field() -> None:
         ({"limit": 1001}, "limit.*1001"),
         ({"since": 2.0, "until": 1.0}, "since to until"),
         ({"since": math.nan}, "nan"),
+        ({"kind": ("up", "sideways")}, "kind.*'sideways'"),
+        ({"sort": "colour"}, "sort.*'colour'"),
+        ({"offset": -1}, "offset.*-1"),
     ],
 )
 def test_a_wrong_query_is_refused_by_name(fields: dict[str, Any], named: str) -> None:
     """The value, the rule, and what would be right."""
     with pytest.raises(InvalidValueError, match=named):
         Query(**fields)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({}, "maintained"),
+        ({"desired": 6}, "blocked"),
+        ({"bounded": 3}, "blocked"),
+        ({"code": "stale_data"}, "blocked"),
+        ({"code": "policy_error"}, "failed"),
+        ({"action": "scale_up", "count": 2}, "up"),
+        ({"action": "scale_down", "count": 1}, "down"),
+        ({"action": "scale_up", "outcome": "failed"}, "failed"),
+        ({"actor": "user", "code": "bounds_set", "desired": 6}, "user"),
+    ],
+)
+def test_the_kind_of_a_decision(changes: dict[str, Any], kind: str) -> None:
+    """What a reader looks for, and the same in the columns, with the sizes."""
+    ledger = Ledger()
+    kept = ledger.append(decision(1.0, **changes))
+    columns = ledger.columns(Query())
+    assert kept.kind == kind == KINDS[columns.kind[0]]
+    assert (columns.current[0], columns.target[0], columns.words[columns.code[0]]) == (4, kept.target, kept.code)
 
 
 def test_packed_decisions_come_back_whole_and_take_late_outcomes() -> None:

@@ -79,14 +79,15 @@ def test_an_idle_worker_goes_after_its_grace() -> None:
     pool.manager.submit(resources=ONE_CORE)
     pool.tick()
     busy = next(iter(pool.started.values()))
-    actions = [pool.tick().last_decision for _ in range(40)]
+    actions = []
+    for _ in range(40):
+        actions.append(pool.tick().last_decision)
+        pool.leave(*(pool.here & set(pool.retired)))
     downs = [decision for decision in actions if decision and decision.action == "scale_down"]
     assert [down.count for down in downs] == [1, 1] and {down.worker_ids[0] for down in downs} == {"a", "b", "c"} - {busy}
     assert [down.timestamp for down in downs] == [21.0, 36.0], "the second waits for the cooldown"
     assert "20 s" in downs[0].reason and "no task is disturbed" in downs[0].selection
     assert set(pool.retired) == {"a", "b", "c"} - {busy}
-    pool.leave(*pool.retired)
-    pool.tick()
     assert pool.manager.explain(downs[0].id).outcome == "done"
 
 
@@ -159,10 +160,13 @@ def test_a_maximum_below_the_pool_drains_the_least_busy() -> None:
         pool.tick()
     pool.manager.set_bounds(0, 1)
     gone: set[str] = set()
-    for _ in range(2):
+    for after in ("at_once", "steady"):
         pool.tick()
         assert (last(pool).action, last(pool).code, last(pool).count) == ("scale_down", "above_max", 1)
         gone.update(last(pool).worker_ids)
+        pool.tick()
+        assert last(pool).code == after, "no more than a third leaves at once, those that are leaving included"
+        pool.leave(*(pool.here & set(pool.retired)))
     assert len(gone) == 2 and handle.worker_id not in gone and handle.state == "running"
 
 

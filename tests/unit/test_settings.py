@@ -88,7 +88,7 @@ def test_another_file_can_be_named(empty_folder: Path) -> None:
         (["--cluster", "http://h:80"], "--cluster 'http://h:80'.*tcp://host:8786"),
         (["--token", ""], "--token .*not empty"),
         (["--cluster", "tcp://h:1", "--worker-shape", "cpu=1,memory=1GiB"], "--worker-shape.*--cluster"),
-        (["--host", "0.0.0.0"], "--host 0.0.0.0.*--token"),
+        (["--host", "0.0.0.0"], "--host '0.0.0.0' is reached from other machines.*--token.*--insecure"),
         (["--log-level", "loud"], "--log-level 'loud'.*debug, info"),
         (["--colour", "red"], "unrecognized.*--colour.*--help"),
         (["--port"], "--port.*expected one argument"),

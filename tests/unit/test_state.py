@@ -17,6 +17,7 @@ from drm.model import Resources
 from drm.runner import Runner, SteadyClock, seconds_to_next
 from drm.snapshot import Snapshot
 from drm.state import DRMState
+from tests.unit.external_pool import Elastic
 
 ONE_CORE = Resources(cpu=1, memory=1e9)
 
@@ -38,6 +39,31 @@ def test_a_manager_has_one_state(state: DRMState) -> None:
     assert DRMState(state.manager) is state
     with pytest.raises(InvalidValueError, match="DynamicResourceManager"):
         DRMState("no manager")  # type: ignore[arg-type]
+
+
+def test_a_listener_hears_every_tick_until_it_lets_go(state: DRMState, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tick that failed as well; afterwards no more, and letting go twice is harmless."""
+    heard: list[tuple[int, bool]] = []
+    end = state.listen(lambda: heard.append((state.snapshot.version, state.health.ok)))
+    state.advance(1.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(state.manager, "advance", fail)
+        state.advance(2.0)
+    end()
+    end()
+    state.advance(3.0)
+    assert heard == [(1, True), (1, False)]
+
+
+def test_a_listener_that_fails_is_not_called_again(state: DRMState, caplog: pytest.LogCaptureFixture) -> None:
+    """The tick and the other listeners go on; the log says so once."""
+    heard: list[int] = []
+    state.listen(lambda: 1 / 0)
+    state.listen(lambda: heard.append(state.snapshot.version))
+    state.advance(1.0)
+    state.advance(2.0)
+    assert heard == [1, 2] and state.health.ok
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 def test_a_failed_tick_is_shown_and_counted_and_the_next_one_runs(state: DRMState, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,3 +237,21 @@ def test_the_clock_follows_when_the_wall_clock_is_set_forward() -> None:
     wall[0] += 86_400
     monotonic[0] += 1
     assert clock() == 87_400.0
+
+
+def test_scaling_events_of_a_range_are_counted_from_the_ledger() -> None:
+    """Scale-ups and scale-downs in the range, not maintains."""
+    elastic = Elastic(grace=5.0)
+    state = DRMState(elastic.manager)
+    assert state.scaling_events(900) == (0, 0)
+    elastic.manager.submit(resources=Resources(cpu=1))
+    elastic.tick()
+    elastic.join("w")
+    assert state.scaling_events(900) == (1, 0)
+    elastic.tick()
+    elastic.finish_all()
+    for _ in range(200):
+        elastic.tick()
+    assert elastic.retired == ["w"]
+    assert state.scaling_events(900) == (1, 1)
+    assert state.scaling_events(60) == (0, 0)

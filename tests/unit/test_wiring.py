@@ -23,10 +23,15 @@ def state() -> DRMState:
     return DRMState(DynamicResourceManager(now=0.0))
 
 
+def scripts() -> str:
+    """The browser's code of ours."""
+    return "".join(path.read_text() for path in sorted((ROOT / "assets" / "drm").glob("*.js")))
+
+
 def test_every_id_of_a_callback_is_in_the_layout(state: DRMState) -> None:
     """Inputs, states and outputs name components of the page."""
     app = create_app(state)
-    present = {component.id for component in app.layout._traverse() if getattr(component, "id", None)}
+    present = {component.id for component in app.layout()._traverse() if getattr(component, "id", None)}
     named = set()
     for callback in app._callback_list:
         named |= {argument["id"] for argument in (*callback["inputs"], *callback["state"])}
@@ -46,13 +51,12 @@ def test_ids_stand_in_one_module_and_bear_the_prefix() -> None:
     for path in (*(ROOT / "layouts").glob("*.py"), *(ROOT / "callbacks").glob("*.py")):
         assert not re.search(r"""\b(Input|Output|State)\(\s*["']""", path.read_text()), path
     assert "drm-health" in ids.HEALTH_TEXT
-    script = (ROOT / "assets" / "drm" / "clientside.js").read_text()
-    assert not re.search(r"getElementById|querySelector", script)
+    assert not re.search(r"""getElementById\(\s*["'`]|querySelector""", scripts())
 
 
 def test_every_clientside_function_exists(state: DRMState) -> None:
-    """A function that a callback names is in the script."""
-    script = (ROOT / "assets" / "drm" / "clientside.js").read_text()
+    """A function that a callback names is in a script."""
+    script = scripts()
     names = {
         callback["clientside_function"]["function_name"] for callback in create_app(state)._callback_list if callback["clientside_function"]
     }

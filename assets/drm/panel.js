@@ -1,0 +1,14 @@
+/* A panel mounts what is in it when it is first shown, and keeps it: what nobody has looked at costs neither the first paint nor a tick. */
+(function () {
+    "use strict";
+
+    const { createElement, useRef } = window.React;
+
+    window.drm_page = {
+        Panel: function (props) {
+            const seen = useRef(false);
+            seen.current = seen.current || !props.hidden;
+            return createElement("div", { id: props.id, hidden: props.hidden, className: props.className }, seen.current ? props.children : null);
+        },
+    };
+})();

@@ -1,0 +1,72 @@
+"""What the Cloud tab shows as elements: warnings, the table of kinds, the comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from drm.cloud.comparison import compare
+from drm.cloud.price_list import PriceList
+from drm.cloud.totals import Totals
+from drm.figures import cloud_text
+from drm.snapshot import Snapshot
+
+HEADS = ("Provider", "Region", "Type", "Market", "Instances", "Price an hour", "Rate an hour", "Spent")
+NUMBER_HEADS = 3
+"""The last ones."""
+COMPARED_HEADS = ("", "Amount", "Instances", "Decided by", "An hour", "A month")
+NUMBERS = "drm-number drm-right"
+
+
+def warnings(totals: Totals) -> list[Component]:
+    """One line each."""
+    return [html.P(text, className="drm-warning") for text in cloud_text.warnings(totals)]
+
+
+def table(totals: Totals) -> Component | None:
+    """The kinds of instances; None where there is none."""
+    rows = []
+    for row in cloud_text.table(totals):
+        price: list[Any] = [row.price, *([html.Br(), html.Span(row.price_source, className="drm-note")] if row.price_source else [])]
+        named = (row.instances,) if row.is_sum else (row.region, row.type, row.market, row.instances)
+        title = html.Th(row.provider, scope="row", colSpan=len(HEADS) - NUMBER_HEADS - len(named))
+        cells: list[Component] = [title, *(html.Td(text) for text in named)]
+        cells += [html.Td(price, className=NUMBERS), html.Td(row.rate, className=NUMBERS), html.Td(row.spent, className=NUMBERS)]
+        rows.append(html.Tr(cells, className="drm-sum" if row.is_sum else None))
+    return _table(HEADS, rows, NUMBER_HEADS) if rows else None
+
+
+def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) -> list[Component]:
+    """What the pool's capacity and its demand would cost on one type, with the price's source and date and the formula."""
+    if prices.problem:
+        return [html.P(prices.problem, className="drm-sentence")]
+    worker_type = prices.find(name.strip().lower(), region)
+    if worker_type is None:
+        return [html.P(cloud_text.no_such_type(prices, name, region), className="drm-sentence")]
+    told, age = cloud_text.price_text(prices, worker_type, snapshot.time)
+    rows = [
+        html.Tr(
+            [
+                html.Th(title, scope="row"),
+                *(html.Td(text, className=NUMBERS if index > 2 else None) for index, text in enumerate(texts)),
+            ]
+        )
+        for title, amounts in (("The pool's capacity", snapshot.totals(snapshot.capacity)), ("The demand now", snapshot.demand))
+        for texts in [cloud_text.comparison_row("", amounts, compare(amounts, worker_type), worker_type)[1:]]
+    ]
+    return [
+        html.P(told),
+        *([html.P(age, className="drm-warning")] if age else []),
+        html.Div(_table(COMPARED_HEADS, rows, 2), className="drm-scroll"),
+        html.P(cloud_text.formula(worker_type), className="drm-note"),
+    ]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Component], numbers: int) -> Component:
+    """The last `numbers` columns hold numbers."""
+    first = len(heads) - numbers
+    columns = [html.Th(text, scope="col", className=NUMBERS if index >= first else None) for index, text in enumerate(heads)]
+    return html.Table([html.Thead(html.Tr(columns)), html.Tbody(rows)], className="table table-sm drm-table drm-table-wide")

@@ -1,0 +1,54 @@
+"""The explanation of one decision, or of the present tick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
+
+from drm import ids
+from drm.callbacks.explanation_body import body
+from drm.callbacks.ticks import read_tick, view_at
+from drm.errors import UnknownIdError
+from drm.figures import explanation
+from drm.state import DRMState
+
+KEY, TAB = ids.EXPLANATION_KEY, "scaling"
+
+
+def register(app: Dash, state: DRMState) -> None:
+    """Adds the explanation's callbacks."""
+    app.clientside_callback(
+        ClientsideFunction("drm", "relayDecision"),
+        Output(ids.EXPLANATION, "hidden"),
+        Output(ids.tick(KEY), "data"),
+        Input(ids.tick(TAB), "data"),
+        Input(ids.DECISION, "data"),
+        State(ids.busy(KEY), "data"),
+    )
+    app.clientside_callback(ClientsideFunction("drm", "span"), Output(ids.EXPLANATION_TIME, "children"), Input(ids.EXPLANATION_AT, "data"))
+
+    @app.callback(
+        Output(ids.EXPLANATION_TITLE, "children"),
+        Output(ids.EXPLANATION_AT, "data"),
+        Output(ids.EXPLANATION_BODY, "children"),
+        Output(ids.drawn(KEY), "data"),
+        Input(ids.tick(KEY), "data"),
+        State(ids.drawn(KEY), "data"),
+        running=[(Output(ids.busy(KEY), "data"), True, False)],
+        prevent_initial_call=True,
+    )
+    def render(tick: object, drawn: str | None) -> tuple[Any, ...]:
+        tick_asked = read_tick(tick)
+        asked, view = tick_asked.decision, view_at(state, tick_asked.at)
+        try:
+            decision = view.ledger.get(int(asked)) if asked.isascii() and asked.isdigit() else view.explain_now()
+        except UnknownIdError as error:
+            return f"Decision {asked}", None, html.P(f"{str(error).capitalize()}."), None
+        if decision is None:
+            return "Why not then?", None, html.P("No evaluation is kept of this moment."), None
+        until = decision.last_at
+        etag = f"{asked} {view.moment} {until} {decision.outcome} {decision.ready_at} {decision.first_task_at} {decision.granted}"
+        if etag == drawn:
+            return (no_update,) * 4
+        return explanation.title(decision), [decision.timestamp, until], body(decision), etag

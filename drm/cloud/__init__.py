@@ -1,0 +1,31 @@
+"""Clouds: who rents out the machines that workers stand on, and what they cost.
+
+The public names of this package are loaded when they are first used. No tick waits for a provider: what the tick needs is columns.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drm.cloud.engine_providers import EngineProvider, LocalProvider, SimulatedProvider
+    from drm.cloud.manager import CloudProviderManager
+    from drm.cloud.provider import Instance, Provider
+
+_HOME = {
+    "CloudProviderManager": "manager",
+    "EngineProvider": "engine_providers",
+    "Instance": "provider",
+    "LocalProvider": "engine_providers",
+    "Provider": "provider",
+    "SimulatedProvider": "engine_providers",
+}
+
+__all__ = ["CloudProviderManager", "EngineProvider", "Instance", "LocalProvider", "Provider", "SimulatedProvider"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'drm.cloud' has no attribute {name!r}")
+    return getattr(import_module(f"drm.cloud.{_HOME[name]}"), name)

@@ -1,0 +1,25 @@
+"""The commands beside the program itself: `drm export` and `drm history`, over the files of a program that runs or has ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+NAMES = ("export", "history")
+BAD, DAMAGED = 2, 1
+"""Exit statuses."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command that stands first; what was asked for wrongly, or cannot be had, is one line on stderr."""
+    from drm.commands import asked, export, history
+    from drm.errors import DRMError
+
+    try:
+        question = asked.read(arguments)
+        return export.run(question) if isinstance(question, asked.Export) else history.run(question)
+    except (DRMError, OSError) as error:
+        print(f"drm: {' '.join(str(error).split())}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("drm: interrupted; nothing was changed", file=sys.stderr)
+    return BAD

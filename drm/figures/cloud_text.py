@@ -1,0 +1,200 @@
+"""Clouds in words: the sums, the lines of the table, and what the pool would cost elsewhere. What is not known is said, never 0."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from drm.cloud.accrual import UNNAMED
+from drm.cloud.comparison import COMPARED, Comparison
+from drm.cloud.price_list import STALE_DAYS, PriceList
+from drm.cloud.totals import Line, Sum, Totals, summed
+from drm.figures.units import LABELS, UNKNOWN, amount, count, duration, money, number, plain
+from drm.model import RESOURCES, FloatArray, Price, WorkerType
+
+MOST_LINES = 50
+NOT_SAID, NONE = UNNAMED, "–"
+MARKETS = {"on_demand": "on-demand", "spot": "spot", None: NONE}
+NOT_KEPT = "what they had cost by then is not kept"
+HOURS_OF_MONTH, SHOWN_MATCHES = 730, 5
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row of the table, as text."""
+
+    provider: str
+    region: str
+    type: str
+    market: str
+    instances: str
+    price: str
+    price_source: str
+    rate: str
+    spent: str
+    is_sum: bool = False
+
+
+def sentence(totals: Totals, *, simulated: bool, past: bool = False) -> str:
+    """All providers in one sentence; `past`: of a moment that has passed."""
+    if math.isnan(totals.time):
+        return "Nothing is known yet: the first tick of the controller tells what there is."
+    if not totals.lines:
+        return "There is no instance, and there was none: nothing is charged."
+    whole, providers = totals.sum, {line.kind.provider for line in totals.lines}
+    where = f" at {count(len(providers), 'provider')}" if providers != {None} else ", whose provider is not said"
+    when, ago = ("then", "before") if past else ("now", "ago")
+    now = _now(whole, when) if any(line.charged for line in totals.lines) else f"None of them is charged {when}"
+    spent = _so_far(whole, f"{duration(totals.time - totals.since)} {ago}")
+    shown = f"{count(whole.instances, 'instance')}{where}. {now}; {NOT_KEPT if math.isnan(totals.since) else spent}."
+    return f"SIMULATED, prices included: {shown}" if simulated else shown
+
+
+def warnings(totals: Totals) -> list[str]:
+    """What makes the sums less than whole."""
+    found, whole = [], totals.sum
+    if len(whole.currencies) > 1:
+        found.append(
+            f"Prices are in {', '.join(plain(one, 8) or 'an unnamed currency' for one in whole.currencies)}: they are not added up."
+        )
+    if whole.unpriced:
+        found.append(
+            f"The price of {count(whole.unpriced, 'instance')} is not known, so no sum of {'it' if whole.unpriced == 1 else 'them'} is: "
+            "--worker-price says what a worker of this machine costs, 0 if nothing; a worker type has an hourly_price."
+        )
+    if lost := sum(line.states.get("lost", 0) for line in totals.lines):
+        found.append(f"{count(lost, 'lost worker')} not charged: whether the machine still runs is not known.")
+    if totals.uncounted_seconds > 0:
+        found.append(f"{duration(totals.uncounted_seconds)} in which no tick came (a clock that jumped, or a sleep) are not charged.")
+    for problem in totals.problems:
+        asked = "" if math.isnan(problem.at) else f" when asked at {datetime.fromtimestamp(problem.at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+        found.append(f"{plain(problem.provider, 40)}{asked}: {plain(problem.error, 200)}")
+    return found
+
+
+def table(totals: Totals) -> list[TableRow]:
+    """A row for each kind of instance, a sum for each provider that has several, and the sum of all."""
+    rows: list[TableRow] = []
+    shown, rest = totals.lines[:MOST_LINES], totals.lines[MOST_LINES:]
+    for provider in dict.fromkeys(line.kind.provider for line in shown):
+        lines = [line for line in shown if line.kind.provider == provider]
+        rows += [_row(line) for line in lines]
+        if len(lines) > 1:
+            rows.append(_sum_row(f"{_name(provider)}, together", summed(lines)))
+    if rest:
+        rows.append(_sum_row(f"{len(rest)} further kinds", summed(rest)))
+    if len({line.kind.provider for line in totals.lines}) > 1:
+        rows.append(_sum_row("All", totals.sum))
+    return rows
+
+
+def price_text(prices: PriceList, worker_type: WorkerType, now: float) -> tuple[str, str]:
+    """(what one instance has and costs and where that was read, what is to be said of its age)."""
+    shape = _amounts(worker_type.shape.as_dict())
+    age, price = prices.age_days(now), worker_type.hourly
+    told = f"One {worker_type.name} in {worker_type.region} has {shape} and costs {money(price, 'USD')} an hour, on demand, Linux."
+    source = f"Source: {prices.source}, dated {prices.date or UNKNOWN}."
+    if math.isnan(age):
+        return f"{told} {source}", "The list has no date: look the price up before you rely on it."
+    stale = f"These prices are {count(round(age), 'day')} old, more than {STALE_DAYS}: look them up before you rely on them."
+    return f"{told} {source}", stale if age > STALE_DAYS else ""
+
+
+def formula(worker_type: WorkerType) -> str:
+    """How the comparison is worked out."""
+    has = worker_type.shape.as_dict()
+    compared = ", ".join(LABELS[name] for name in COMPARED if has[name])
+    return (
+        f"Instances: for each of {compared}, the amount divided by what one {worker_type.name} has, rounded up; the largest counts. Cost: "
+        f"instances × {money(worker_type.hourly, 'USD')} an hour; a month is {HOURS_OF_MONTH} hours. A comparison, no offer: how tasks "
+        "pack, disks, traffic, discounts and spot prices are left out, and GPU memory is not in the list."
+    )
+
+
+def comparison_row(title: str, amounts: FloatArray, found: Comparison, worker_type: WorkerType) -> list[str]:
+    """(what, how much, instances, decided by, per hour, per month)."""
+    start = [title, _amounts({name: float(amounts[RESOURCES.index(name)]) for name in COMPARED}) or "nothing"]
+    if found.lacking:
+        lacking = " or ".join(LABELS[name] for name in found.lacking)
+        return [*start, f"no number of them: {worker_type.name} has no {lacking}", "", "", ""]
+    month = money(found.hourly * HOURS_OF_MONTH, "USD")
+    return [*start, f"{found.instances}", LABELS.get(found.decided_by, ""), money(found.hourly, "USD"), month]
+
+
+def no_such_type(prices: PriceList, text: str, region: str) -> str:
+    """What is said where nothing of that name is offered there."""
+    found, number_found = prices.search(text, region, SHOWN_MATCHES)
+    asked, where = plain(text, 40), plain(region, 40)
+    if not found:
+        return f"No type with {asked!r} in its name is in the price list for {where}: try m5.large, c5.xlarge or g4dn.xlarge."
+    names = ", ".join(one.name for one in found) + (", ..." if number_found > len(found) else "")
+    return f"{count(number_found, 'type')} with {asked!r} in the name in {where}: choose one of {names}"
+
+
+def option_text(worker_type: WorkerType) -> str:
+    """What is said of a type where one is chosen."""
+    return f"{_amounts(worker_type.shape.as_dict())}, {money(worker_type.hourly, 'USD')} an hour"
+
+
+def _amounts(amounts: Mapping[str, float]) -> str:
+    """Those that are more than 0."""
+    return ", ".join(_of(name, value) for name, value in amounts.items() if value > 0)
+
+
+def _of(name: str, value: float) -> str:
+    if name == "gpu":
+        return f"{number(value)} GPU{'' if value == 1 else 's'}"
+    return amount(name, value) + {"memory": " of memory", "gpu_memory": " of GPU memory"}.get(name, "")
+
+
+def currency_of(whole: Sum) -> str:
+    """The one currency of a sum; empty where there are none or several."""
+    return whole.currencies[0] if len(whole.currencies) == 1 else ""
+
+
+def _now(whole: Sum, when: str) -> str:
+    currency = currency_of(whole)
+    if not math.isnan(whole.rate):
+        return f"They cost {money(whole.rate, currency)} an hour {when}"
+    known = f", of {money(whole.known_rate, currency)} is known" if whole.known_rate > 0 else ""
+    return f"What they cost an hour is {UNKNOWN}{known}"
+
+
+def _so_far(whole: Sum, span: str) -> str:
+    currency = currency_of(whole)
+    if not math.isnan(whole.spent):
+        return f"{money(whole.spent, currency)} since the controller started {span}"
+    known = f", of {money(whole.known_spent, currency)} is known" if whole.known_spent > 0 else ""
+    return f"what they have cost since the controller started {span} is {UNKNOWN}{known}"
+
+
+def _row(line: Line) -> TableRow:
+    kind, price = line.kind, line.kind.price
+    currency = price.currency if price else ""
+    return TableRow(
+        provider=_name(kind.provider),
+        region=plain(kind.region or NONE, 40),
+        type=plain(kind.type or NOT_SAID, 40),
+        market=MARKETS[kind.market],
+        instances=", ".join(f"{number} {state}" for state, number in line.states.items()) or "none now",
+        price=money(kind.hourly, currency),
+        price_source=_source(price),
+        rate=money(line.rate, currency),
+        spent=money(line.spent, currency),
+    )
+
+
+def _sum_row(title: str, whole: Sum) -> TableRow:
+    currency = currency_of(whole)
+    instances = count(whole.instances, "instance")
+    return TableRow(title, "", "", "", instances, "", "", money(whole.rate, currency), money(whole.spent, currency), is_sum=True)
+
+
+def _source(price: Price | None) -> str:
+    return "" if price is None else ", ".join(plain(part, 60) for part in (price.source, price.date) if part)
+
+
+def _name(provider: str | None) -> str:
+    return plain(provider or NOT_SAID, 40)

@@ -1,0 +1,343 @@
+"""The recorder: one thread that writes what ticks hand over, through bad days, and says how it does.
+
+A tick is never delayed: handing over is appending to a bounded queue. Where the file cannot be written, samples go first, then records;
+what went is counted, stands in the history as an event, and is a gap in it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from drm.history.batch import Batch, Event
+from drm.history.file import HistoryFile, HistoryFileError
+from drm.history.reading import Gap
+from drm.history.recording import Recording
+from drm.history.writing import COST_SECONDS, Writing, expired, without_samples
+
+logger = logging.getLogger(__name__)
+
+MOST_SAMPLES, MOST_RECORDS, MOST_BATCHES = 500_000, 100_000, 20_000
+"""So many wait to be written at most."""
+BATCHES_AT_ONCE, SAMPLES_AT_ONCE = 500, 100_000
+FEW_BATCHES = 5
+CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS = 300.0, 60.0, 3600.0
+JUMP_SECONDS = 86_400.0
+"""After a longer time between two ticks, which may be a clock that was set wrongly, nothing is taken away for `FORGET_SECONDS`."""
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long it waits after the first failure, the second, ..., and after all later ones."""
+REOPEN_AFTER, ANEW_AFTER = 2, 4
+"""After so many failures in a row the file is opened again; after so many that made it invalid it counts as damaged."""
+STOP_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Dropped:
+    """What could not be kept, and of which time."""
+
+    samples: int = 0
+    records: int = 0
+    since: float = math.inf
+    until: float = -math.inf
+
+    def __add__(self, other: _Dropped) -> _Dropped:
+        return _Dropped(
+            self.samples + other.samples, self.records + other.records, min(self.since, other.since), max(self.until, other.until)
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.samples or self.records)
+
+
+class Recorder:
+    """`open_file` opens the file and finishes what an earlier run left open, for a first tick at a time, and returns the number of this
+    run; it is called in the thread of the recorder, again and again until it succeeds, unless `start` is told that number."""
+
+    def __init__(
+        self, file: HistoryFile, open_file: Callable[[float], int], retention_seconds: float, clock: Callable[[], float] = time.monotonic
+    ):
+        self._file, self._open_file, self._retention_seconds, self._clock = file, open_file, retention_seconds, clock
+        self._queue: deque[Batch] = deque()
+        self._in_hand: list[Batch] = []
+        """What is being written, or waits to be tried again."""
+        self._samples = self._records = 0
+        """How many of them are in the queue."""
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._process = os.getpid()
+        self._thread: threading.Thread | None = None
+        self._writing: Writing | None = None
+        self._failures = self._oldest_decision = 0
+        self._retry_at = -math.inf
+        self._next_checkpoint = self._next_retention = self._next_forgetting = -math.inf
+        self._dropped = _Dropped()
+        """What the history does not tell of yet."""
+        self.gaps: tuple[Gap, ...] = ()
+        """Times of this run of which something was dropped."""
+        self.recording = Recording("starting", path=str(file.path))
+
+    def start(self, run: int | None, now: float) -> None:
+        """Begins to write; `run`: the number of this run where the file is open already."""
+        if run is not None:
+            self._note(state="on", since=now)
+            try:
+                self._writing = Writing(self._file, run)
+            except HistoryFileError as error:
+                self._fail(error)
+        self._next_checkpoint = self._clock() + CHECKPOINT_SECONDS
+        self._thread = threading.Thread(target=self._run, name="drm-recorder", daemon=True)
+        self._thread.start()
+        # A thread that is within DuckDB when the interpreter goes ends the process by force.
+        atexit.register(self.stop)
+
+    def stopped(self, reason: str, epoch: float) -> None:
+        """Says that history cannot be kept for now."""
+        self._note(state="stopped", reason=reason, since=epoch)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it takes batches."""
+        return self._thread is not None and not self._stopping
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether what is handed over now is not written soon."""
+        return len(self._queue) >= FEW_BATCHES
+
+    def found(self, reason: str) -> None:
+        """What was found when the file was opened, for a reader of the page."""
+        self._note(reason=reason)
+
+    def keep(self, batch: Batch) -> None:
+        """Hands over what a tick was; returns at once."""
+        with self._changed:
+            if self._queue:
+                self._shorten_last(batch)
+            self._queue.append(batch)
+            self._samples += batch.samples
+            self._records += batch.records
+            if self._samples > MOST_SAMPLES or self._records > MOST_RECORDS or len(self._queue) > MOST_BATCHES:
+                self._make_room()
+            self._note(waiting=len(self._queue))
+            self._changed.notify_all()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Waits until all that was handed over so far is written; False where that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue and not self._in_hand, timeout_seconds)
+
+    def stop(self) -> None:
+        """Writes what waits, as far as that goes within `STOP_SECONDS`, and closes the file, in the process that made it only; a checkpoint
+        that takes longer is left to the next start."""
+        atexit.unregister(self.stop)
+        if os.getpid() != self._process:
+            return
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(STOP_SECONDS)
+            if self._thread.is_alive():
+                # A thread that is still within the database when the program ends would abort it.
+                self._file.interrupt()
+                self._thread.join(STOP_SECONDS)
+        if self._thread is None or not self._thread.is_alive():
+            self._file.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._is_due(), timeout=self._patience())
+                stopping = self._stopping
+                self._take()
+            began = time.thread_time()
+            went_well = self._step()
+            with self._changed:
+                self._note(busy_seconds=self.recording.busy_seconds + time.thread_time() - began)
+                self._changed.notify_all()
+            if stopping and (not went_well or not self._queue):
+                self._finish()
+                return
+
+    def _take(self) -> None:
+        if self._in_hand:
+            # What waits meanwhile must be able to make room.
+            return
+        samples = 0
+        while self._queue and len(self._in_hand) < BATCHES_AT_ONCE and samples < SAMPLES_AT_ONCE:
+            batch = self._queue.popleft()
+            samples += batch.samples
+            self._samples -= batch.samples
+            self._records -= batch.records
+            self._in_hand.append(batch)
+
+    def _is_due(self) -> bool:
+        return bool(self._queue or self._in_hand) and self._clock() >= self._retry_at
+
+    def _patience(self) -> float:
+        due = max(self._retry_at, min(self._next_checkpoint, self._next_retention))
+        return min(1.0, max(0.05, due - self._clock()))
+
+    def _step(self) -> bool:
+        """Writes what is in hand, or tries to open the file; whether all is well."""
+        if self._clock() < self._retry_at and not self._stopping:
+            return False
+        try:
+            if self._writing is None:
+                epoch = self._in_hand[0].epoch if self._in_hand else math.nan
+                self._writing = Writing(self._file, self._open_file(epoch))
+            if self._in_hand:
+                self._write(self._in_hand)
+                self._in_hand = []
+            self._tidy()
+        except HistoryFileError as error:
+            self._fail(error)
+            return False
+        except Exception as error:
+            # Whatever it is, the thread that keeps history must not end with it.
+            logger.exception("the recorder failed")
+            self._fail(HistoryFileError("invalid", f"{type(error).__name__}: {error}"))
+            return False
+        return True
+
+    def _write(self, batches: list[Batch]) -> None:
+        assert self._writing is not None
+        try:
+            self._write_whole(self._writing, batches)
+        except HistoryFileError as error:
+            if error.trouble != "refused":
+                raise
+            self._write_singly(self._writing, batches)
+
+    def _write_singly(self, writing: Writing, batches: list[Batch]) -> None:
+        """Leaves out those that the file does not take, whatever the reason: they must not keep it from all others."""
+        while batches:
+            try:
+                self._write_whole(writing, batches[:1])
+            except HistoryFileError as error:
+                if error.trouble != "refused":
+                    raise
+                one = batches[0]
+                logger.warning("a tick is left out of the history: %s", error)
+                self._drop(_Dropped(one.samples, one.records, one.epoch, one.epoch))
+            del batches[:1]
+
+    def _write_whole(self, writing: Writing, batches: list[Batch]) -> None:
+        last = batches[-1]
+        with self._changed:
+            dropped, self._dropped = self._dropped, _Dropped()
+        events = self._resumption(last.epoch, dropped)
+        try:
+            writing.write([*batches[:-1], replace(last, events=(*events, *last.events))])
+        except BaseException:
+            with self._changed:
+                self._dropped += dropped
+            raise
+        self._failures = 0
+        self._oldest_decision = max(self._oldest_decision, last.oldest_decision)
+        jumped = last.epoch - self.recording.complete_until > JUMP_SECONDS
+        if jumped and math.isfinite(self.recording.complete_until):
+            self._next_retention = self._clock() + FORGET_SECONDS
+        if dropped:
+            self.gaps = (*self.gaps, _gap(dropped))
+        if self.recording.state != "on":
+            self._note(state="on", since=last.epoch, reason=events[0].detail if events else self.recording.reason)
+        written = self.recording.written_batches + len(batches)
+        self._note(complete_until=last.epoch, written_batches=written, waiting=len(self._queue))
+
+    def _resumption(self, epoch: float, dropped: _Dropped) -> list[Event]:
+        """What is to be said in the history of a time in which it was not kept."""
+        lost = f"{dropped.samples} samples and {dropped.records} records were dropped" if dropped else "nothing was lost"
+        events = []
+        if self.recording.state == "stopped":
+            told = f"history was not kept for {epoch - self.recording.since:.0f} s ({self.recording.reason}); {lost}"
+            events.append(Event(epoch, "resumed", told))
+        if dropped:
+            gap = _gap(dropped)
+            events += [Event(epoch, "dropped", lost), Event(gap.since, "gap_began", gap.reason), Event(gap.until, "gap_ended", gap.reason)]
+        return events
+
+    def _tidy(self) -> None:
+        """Retention and checkpoints, one small step after the other."""
+        assert self._writing is not None
+        now, written = self._clock(), math.isfinite(self.recording.complete_until)
+        if now >= self._next_retention and written:
+            self._next_retention = now + RETENTION_SECONDS
+            for statement, values in expired(self.recording.complete_until, self._retention_seconds, self._oldest_decision):
+                self._file.write([], [(statement, values)])
+        if now >= self._next_forgetting and written:
+            self._next_forgetting = now + FORGET_SECONDS
+            self._writing.forget_workers()
+        if now >= self._next_checkpoint:
+            self._next_checkpoint = now + CHECKPOINT_SECONDS
+            self._file.checkpoint()
+
+    def _finish(self) -> None:
+        if self._writing is None:
+            return
+        try:
+            self._writing.finish()
+            self._file.checkpoint()
+        except HistoryFileError as error:
+            logger.warning("history: %s", error)
+        self._file.close()
+
+    def _fail(self, error: HistoryFileError) -> None:
+        if self.recording.state != "stopped":
+            logger.warning("history is not kept: %s", error)
+            self._note(state="stopped", since=self._in_hand[0].epoch if self._in_hand else self.recording.complete_until)
+        self._note(reason=str(error))
+        self._failures += 1
+        if error.trouble == "damaged" or (error.trouble == "invalid" and self._failures >= ANEW_AFTER):
+            self._file.note_damage()
+        if error.trouble != "unusable" or self._failures >= REOPEN_AFTER:
+            self._writing = None
+            self._file.close()
+        self._retry_at = self._clock() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
+
+    def _shorten_last(self, new: Batch) -> None:
+        """Takes out of the last batch that waits what a new one makes idle: a run of evaluations is one decision that grows."""
+        last = self._queue.pop()
+        grown = {one.id for one in new.decisions}
+        shorter = replace(last, decisions=tuple(one for one in last.decisions if one.id not in grown))
+        self._records -= last.records - shorter.records
+        if shorter.samples or shorter.records or shorter.epoch // COST_SECONDS != new.epoch // COST_SECONDS:
+            self._queue.append(shorter)
+
+    def _make_room(self) -> None:
+        """Samples go first, of the oldest batches; then records."""
+        for index, batch in enumerate(self._queue):
+            if self._samples <= MOST_SAMPLES:
+                break
+            if batch.samples:
+                self._drop(_Dropped(batch.samples, 0, batch.epoch, batch.epoch))
+                self._samples -= batch.samples
+                self._queue[index] = without_samples(batch)
+        while (self._records > MOST_RECORDS or len(self._queue) > MOST_BATCHES) and len(self._queue) > 1:
+            gone = self._queue.popleft()
+            self._drop(_Dropped(gone.samples, gone.records, gone.epoch, gone.epoch))
+            self._samples -= gone.samples
+            self._records -= gone.records
+
+    def _drop(self, dropped: _Dropped) -> None:
+        with self._changed:
+            self._dropped += dropped
+            self._note(
+                dropped_samples=self.recording.dropped_samples + dropped.samples,
+                dropped_records=self.recording.dropped_records + dropped.records,
+            )
+
+    def _note(self, **changes: object) -> None:
+        with self._changed:
+            self.recording = replace(self.recording, **changes)  # type: ignore[arg-type]  # fields of Recording
+
+
+def _gap(dropped: _Dropped) -> Gap:
+    return Gap(dropped.since, dropped.until, f"{dropped.samples} samples and {dropped.records} records of this time could not be kept")

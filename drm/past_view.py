@@ -1,0 +1,297 @@
+"""The pool as it was at a moment that has passed, put together from what is kept of it.
+
+Who was there comes from the lifetimes, what was decided from the ledger, what was measured from the rings, which tasks there were from the
+archive, if there is one. What none of them keeps is NaN or None, and `unknown` says so. Nothing that came after the moment is told, but by
+the means of the bucket that holds it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from drm.cloud.totals import Totals, in_order, lines_of
+from drm.decision import Band, Bounds, ScalingDecision
+from drm.errors import HistoryError
+from drm.history.archive import Archive
+from drm.history.lifetimes import Lifetime, Newest, Present
+from drm.history.window import Sample
+from drm.ledger_query import Columns, Query, Words
+from drm.manager import DynamicResourceManager
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
+from drm.past_ledger import PastLedger
+from drm.past_spend import nothing_spent, spend_until
+from drm.placement import fits
+from drm.snapshot import MOST_LINES, Snapshot, TaskCounts, WaitingLine
+from drm.task_times import WAITS
+from drm.task_usage import UsageView, until
+from drm.windows import Windows
+
+if TYPE_CHECKING:
+    from drm.history.reading import Gap
+
+logger = logging.getLogger(__name__)
+
+Number = TypeVar("Number", bound=np.generic)
+Answer = TypeVar("Answer")
+
+EVALUATORS = ("policy", "repair")
+GONE_CODES = (STATE_CODE["lost"], STATE_CODE["terminated"])
+WATCHED, ABOVE, BELOW = "watched_", "_above", "_below"
+STEP_WORDS = {5.0: "5 s", 60.0: "1 min", 600.0: "10 min", 3600.0: "1 h"}
+YEAR_3000 = 32_503_680_000.0
+TURN_HISTORY_ON = "start with history on, and from then on it is"
+
+
+class PastView(Windows):
+    """Meets `View`. Made anew where the bucket that holds the moment may have changed (`etag`)."""
+
+    def __init__(self, manager: DynamicResourceManager, moment: float, etag: str) -> None:
+        self.manager = manager
+        self.moment = moment
+        self.etag = f"{moment}.{etag}"
+        self.ledger = PastLedger(manager.ledger, manager.lifetimes, moment)
+
+    def end(self) -> float:
+        """The moment itself."""
+        return self.moment
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The pool at the moment; `ready` where a tick was recorded in its bucket."""
+        live, there, sample = self.manager.snapshot, self._present, self._sample
+        active = np.isin(there.states, ACTIVE_CODES)
+        here = ~np.isin(there.states, GONE_CODES)
+        decision = self._stood
+        machine = self.manager.engine.machine
+        tasks, series = self._tasks, sample.fleet
+        running = None if tasks is None else tuple(task for task in tasks if task.state == "running")
+        waiting = None if tasks is None else self._lines([task for task in tasks if task.state == "queued"])
+        idle_since = np.where(there.states == STATE_CODE["running"], np.fmax(sample.idle_since, there.started_at), np.nan)
+        idle_since[np.isnan(sample.idle_since)] = np.nan
+        return replace(
+            live,
+            version=0,
+            time=self.moment,
+            ready=self._is_recorded,
+            worker_ids=there.worker_ids,
+            states=there.states,
+            capacity=there.capacity,
+            allocated=_frozen(_amounts(sample.allocated, there.capacity, active, nobody=0.0)),
+            used=_frozen(_amounts(sample.used, there.capacity, active, nobody=math.nan)),
+            occupied=_frozen(np.full_like(there.capacity, math.nan if self._is_shared else 0.0)),
+            open_slots=_frozen((there.states == STATE_CODE["running"]).astype(np.int64)),
+            started_at=there.started_at,
+            idle_since=_frozen(idle_since),
+            price=there.price,
+            kinds=there.kinds,
+            kind=there.kind,
+            tasks=self._counts(running, waiting),
+            demand=_frozen(np.array([series.get(f"demand_{name}", math.nan) for name in RESOURCES])),
+            current=None if decision is None else decision.target,
+            desired=None if decision is None else decision.desired,
+            bounds=None if decision is None else _bounds(decision),
+            oversubscribed=machine is not None and bool((there.capacity[here].sum(axis=0) > machine.vector() * (1 + 1e-9)).any()),
+            running_tasks=running,
+            finished_tasks=tuple(task for task in live.finished_tasks if task.finished_at <= self.moment),
+            waiting=None if waiting is None else tuple(waiting[:MOST_LINES]),
+            infeasible_reason="no worker of then and no type that can be launched holds them",
+            cost_rate=float(there.price[here].sum()) if here.any() else series.get("cost_rate", math.nan),
+            waits={name: series.get(name, math.nan) for name in WAITS},
+            bands=_bands(sample),
+            last_decision=decision,
+            last_action=self.ledger.last(action=("scale_up", "scale_down")),
+        )
+
+    @cached_property
+    def unknown(self) -> tuple[str, ...]:
+        """What is not known of the moment, in sentences for a reader."""
+        begun = self.manager.lifetimes.begun_at
+        if not begun <= self.moment:
+            since = "nothing is kept yet" if math.isnan(begun) else f"what is kept begins at {moment_text(begun)}"
+            return (f"Nothing is known of this moment: {since}.",)
+        found = []
+        snapshot, step = self.snapshot, self._sample.step_seconds
+        active = np.isin(snapshot.states, ACTIVE_CODES)
+        blank = int((active & np.isnan(snapshot.allocated).all(axis=1)).sum())
+        if not self._is_recorded:
+            found.append(f"{self._gap_text()}: what was used, allocated and asked for is blank.")
+        elif step > max(self.manager.history.sampling_seconds, min(STEP_WORDS)):
+            found.append(f"What was used, allocated and asked for is the mean of the {STEP_WORDS[step]} that hold this moment.")
+        if blank and self._is_recorded:
+            found.append(f"No sample is kept of {blank} of {int(active.sum())} active workers.")
+        archive = self.manager.archive
+        if archive is None:
+            found.append(f"Which tasks ran and waited, and what had been spent, is not kept: {TURN_HISTORY_ON}.")
+        elif self._tasks is None:
+            until = archive.complete_until
+            told = f"is written up to {moment_text(until)} only" if -math.inf < until < self.moment else "cannot be read now"
+            found.append(f"Which tasks ran and waited, and what had been spent, {told}.")
+        if self._is_shared:
+            found.append("What other users held on these workers is not kept.")
+        return tuple(found)
+
+    def scaling_events(self, range_seconds: float) -> tuple[int, int]:
+        """How many scale-ups and scale-downs were decided in the range."""
+        since = self.start(range_seconds)
+        grown, shrunk = (self.ledger.count(Query(since=since, action=action)) for action in ("scale_up", "scale_down"))
+        return grown, shrunk
+
+    def decision_columns(self, range_seconds: float, kind: Words = None) -> Columns:
+        """The decisions of the range as columns, newest first."""
+        return self.ledger.columns(Query(since=self.start(range_seconds), kind=kind))
+
+    def explain_now(self) -> ScalingDecision | None:
+        """The evaluation that stood; None where none is kept."""
+        return self._stood
+
+    def task_usage(self, range_seconds: float | None = None) -> UsageView:
+        """What tasks used that had ended, by name and request: of the range, where an archive keeps them; else of the newest samples."""
+        since = -math.inf if range_seconds is None else self.start(range_seconds)
+        kept = self._read(lambda archive: archive.task_usage(since, self.moment))
+        return until(self.manager.task_usage(), self.moment) if kept is None else kept
+
+    def cloud_totals(self) -> Totals:
+        """What the pool had and cost; what providers have beside it is known of the present only."""
+        begun = nothing_spent(self.manager.lifetimes.begun_at)
+        kept = self._read(lambda archive: archive.spend_at(self.moment) or begun)
+        spend = spend_until(self.moment, kept, self._present, self.manager.lifetimes, self._gaps)
+        return Totals(in_order(lines_of(spend)), (), spend.time, spend.since, spend.uncounted_seconds)
+
+    def lifetimes_in(self, range_seconds: float) -> tuple[Lifetime, ...]:
+        """The lifetimes that touch the range, as far as they had gone."""
+        return tuple(one.so_far(self.moment) for one in self.manager.lifetimes.between(self.start(range_seconds), self.moment))
+
+    def lifetimes_of(self, worker_id: str) -> tuple[Lifetime, ...]:
+        """All lifetimes under one id that had begun, oldest first, as far as they had gone."""
+        return tuple(one.so_far(self.moment) for one in self.manager.lifetimes.of(worker_id) if one.began_at <= self.moment)
+
+    def newest_lifetimes(self, range_seconds: float, most: int) -> Newest:
+        """Of the lifetimes that touch the range those that had changed last, as far as they had gone."""
+        return self.manager.lifetimes.newest(self.start(range_seconds), self.moment, most)
+
+    def ended_lifetimes(self, range_seconds: float, most: int) -> Newest:
+        """Of the lifetimes that had ended within the range the last ones."""
+        return self.manager.lifetimes.newest_ended(self.start(range_seconds), self.moment, most)
+
+    @cached_property
+    def _present(self) -> Present:
+        return self.manager.lifetimes.at(self.moment)
+
+    @cached_property
+    def _sample(self) -> Sample:
+        return self.manager.history.sample(self.moment, self._present.worker_ids)
+
+    @property
+    def _is_recorded(self) -> bool:
+        return math.isfinite(self._sample.fleet.get("workers_current", math.nan))
+
+    @cached_property
+    def _stood(self) -> ScalingDecision | None:
+        return None if self._gap else self.ledger.last(actor=EVALUATORS)
+
+    def _read(self, ask: Callable[[Archive], Answer]) -> Answer | None:
+        """What the archive answers; None where there is none, it does not reach so far, or its file cannot be read now."""
+        archive = self.manager.archive
+        if archive is None or not self.manager.lifetimes.begun_at <= self.moment <= archive.complete_until:
+            return None
+        try:
+            return ask(archive)
+        except HistoryError as error:
+            logger.warning("the history cannot be read: %s", error)
+            return None
+
+    @cached_property
+    def _tasks(self) -> tuple[Task, ...] | None:
+        return self._read(lambda archive: archive.tasks_at(self.moment))
+
+    @property
+    def _is_shared(self) -> bool:
+        """Whether others may have used the workers as well: those of somebody's scheduler."""
+        return self.manager.snapshot.source.kind == "live" and self.manager.engine.machine is None
+
+    @property
+    def _gaps(self) -> Sequence[Gap]:
+        return () if self.manager.store is None else self.manager.store.gaps
+
+    @property
+    def _gap(self) -> Gap | None:
+        """The time without ticks that the moment lies in."""
+        return next((one for one in self._gaps if one.since < self.moment < one.until), None)
+
+    def _gap_text(self) -> str:
+        gap = self._gap
+        if gap is None:
+            return "No tick was recorded at this moment"
+        return f"Nothing was recorded from {moment_text(gap.since)} to {moment_text(gap.until)}, because {gap.reason}"
+
+    def _counts(self, running: tuple[Task, ...] | None, waiting: list[WaitingLine] | None) -> TaskCounts:
+        """Of tasks that are not told one by one the means of the bucket, in whole tasks."""
+        queued = _whole(self._sample.fleet.get("tasks_queued")) if waiting is None else sum(line.count for line in waiting)
+        return TaskCounts(
+            queued=queued,
+            running=_whole(self._sample.fleet.get("tasks_running")) if running is None else len(running),
+            done=None,
+            failed=None,
+            lost=None,
+            cancelled=None,
+            infeasible=None if waiting is None else sum(line.count for line in waiting if not line.feasible),
+            foreign=None if self._is_shared else 0,
+        )
+
+    def _lines(self, queued: list[Task]) -> list[WaitingLine]:
+        """By request, those that wait longest first."""
+        lines: dict[Resources, list[Task]] = defaultdict(list)
+        for task in sorted(queued, key=lambda task: task.submitted_at):
+            lines[task.resources].append(task)
+        shapes = [one.shape.vector() for one in self.manager.engine.worker_types]
+        holders = np.vstack([self._present.capacity, *shapes])
+        return [
+            WaitingLine(request, len(tasks), tasks[-1].reason, tasks[0].submitted_at, bool(fits(holders, request.vector()).any()))
+            for request, tasks in lines.items()
+        ]
+
+
+def moment_text(moment: float) -> str:
+    """A moment for a text whose reader's clock is not known."""
+    if not 0 <= moment < YEAR_3000:
+        return f"{moment:.15g}"
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _amounts(fractions: FloatArray, capacity: FloatArray, active: npt.NDArray[np.bool_], nobody: float) -> FloatArray:
+    """Fractions (n, 4) of capacities; `nobody`: of workers that hold no task, and of what a worker does not have."""
+    return np.where(active[:, None] & (capacity > 0), fractions * capacity, nobody)
+
+
+def _bounds(decision: ScalingDecision) -> Bounds | None:
+    """A run of evaluations ends where a person changes the bounds, so those of its first one hold."""
+    limits = {one.name: one.value for one in decision.inputs}
+    most = limits.get("max_workers", math.inf)
+    return Bounds(int(limits.get("min_workers", 0)), int(most)) if math.isfinite(most) else None
+
+
+def _bands(sample: Sample) -> tuple[Band, ...]:
+    names = [name for name in sample.fleet if name.startswith(WATCHED) and not name.endswith((ABOVE, BELOW))]
+    bands = [
+        Band(name.removeprefix(WATCHED), *(sample.fleet.get(f"{name}{side}", math.nan) for side in ("", ABOVE, BELOW))) for name in names
+    ]
+    return tuple(band for band in bands if not math.isnan(band.value))
+
+
+def _whole(mean: float | None) -> int | None:
+    return None if mean is None or math.isnan(mean) else round(mean)
+
+
+def _frozen(column: npt.NDArray[Number]) -> npt.NDArray[Number]:
+    column.flags.writeable = False
+    return column

@@ -1,0 +1,118 @@
+"""Allocation: what workers have, hold and use; what is stranded; how uneven it is; which tasks stand where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from drm import ids
+from drm.figures.theme import CONFIG
+from drm.figures.units import LABELS
+from drm.layouts.controls import segments
+
+KEY = "allocation"
+
+SORT_LABELS = {"name": "name", "allocated": "most allocated", "slack": "most slack"}
+WAITING_COLUMNS = ("Request", "Tasks", "Waiting", "Lacks, on workers", "Closest worker")
+BAR_CONFIG: Any = {**CONFIG, "displayModeBar": False}
+"""Nothing here can be zoomed into: the bar of buttons would only cover the last tick."""
+
+
+def layout() -> list[Component]:
+    """The tab's content."""
+    return [
+        *(dcc.Store(id=store(ids.PACKING_KEY)) for store in (ids.wire, ids.zoom)),
+        html.Section(
+            [
+                html.Div([html.H2("Capacity, allocated and used"), _choices()], className="drm-card-head"),
+                html.P(
+                    [html.Span(name, className=f"drm-key drm-key-{name}") for name in ("capacity", "allocated", "used")],
+                    className="drm-keys",
+                ),
+                html.P("", id=ids.empty(KEY), className="drm-empty"),
+                _graph(KEY),
+                html.P("", id=ids.card(KEY, "rows"), className="drm-note"),
+            ],
+            className="drm-card",
+        ),
+        html.Div([_stranded(), _imbalance()], id=ids.card(KEY, "findings"), className="drm-findings", hidden=True),
+        html.Section(
+            [
+                html.H2("Packing"),
+                html.P(
+                    [
+                        html.Span("free", className="drm-key drm-key-capacity"),
+                        html.Span([], id=ids.card(ids.PACKING_KEY, "keys"), className="drm-keys"),
+                    ],
+                    className="drm-keys",
+                ),
+                _graph(ids.PACKING_KEY),
+                html.P("", id=ids.card(ids.PACKING_KEY, "note"), className="drm-note"),
+            ],
+            id=ids.card(ids.PACKING_KEY, "section"),
+            className="drm-card",
+            hidden=True,
+        ),
+    ]
+
+
+def _graph(key: str) -> Component:
+    """A figure of several panels may be wider than a phone: it scrolls within its card."""
+    return html.Div(dcc.Graph(id=ids.graph(key), config=BAR_CONFIG, className="drm-graph", responsive=True), className="drm-scroll")
+
+
+def _choices() -> Component:
+    return html.Div(
+        [
+            segments(
+                ids.ALLOCATION_RESOURCE,
+                "Resource of the order, the imbalance and the packing",
+                {name: LABELS[name] for name in ("cpu", "memory")},
+            ),
+            segments(ids.ALLOCATION_SORT, "Order of the workers", SORT_LABELS),
+        ],
+        className="drm-controls",
+    )
+
+
+def _stranded() -> Component:
+    return html.Section(
+        [
+            html.H2("Stranded capacity"),
+            html.P("", id=ids.card("stranded", "verdict"), className="drm-sentence"),
+            html.P("", id=ids.card("stranded", "why"), className="drm-note"),
+            html.Div(
+                dbc.Table(
+                    [
+                        html.Thead(html.Tr([html.Th(name, scope="col") for name in WAITING_COLUMNS])),
+                        html.Tbody([], id=ids.card("stranded", "lines")),
+                    ],
+                    size="sm",
+                    className="drm-table",
+                ),
+                id=ids.card("stranded", "table"),
+                className="drm-scroll",
+                hidden=True,
+            ),
+        ],
+        className="drm-card",
+    )
+
+
+def _imbalance() -> Component:
+    return html.Section(
+        [
+            html.H2("Imbalance"),
+            html.P("", id=ids.card("imbalance", "verdict"), className="drm-sentence"),
+            html.P("", id=ids.card("imbalance", "causes")),
+            html.P("", id=ids.card("imbalance", "numbers"), className="drm-note"),
+            html.P(
+                "Placement fills the fullest worker that has room first, so that others fall idle and can go: a spread alone is no fault.",
+                className="drm-note",
+            ),
+        ],
+        className="drm-card",
+    )

@@ -1,0 +1,107 @@
+"""Efficiency: how much of what is allocated is used, by whom, and what to change."""
+
+from __future__ import annotations
+
+import dash_bootstrap_components as dbc
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from drm import ids
+from drm.figures.theme import CONFIG
+from drm.figures.units import LABELS
+from drm.layouts.controls import segments
+from drm.model import RESOURCES
+
+KEY = "efficiency"
+
+COLUMNS = ("Finding", "Task or worker", "Resource", "Asks for", "Used: p50 / p95 / max", "Evidence", "Suggested", "Would free")
+RULES = (
+    "Efficiency is used / allocated. Suggested: for CPU and GPU the 95th percentile of what runs used, for memory the largest peak, "
+    "each with 15 % added; where memory ended a run, 20 % and at least 100 MiB more than it had. Would free: the difference for all "
+    "that ran at once on average."
+)
+
+
+def layout() -> list[Component]:
+    """The tab's content."""
+    extra_keys = (ids.EFFICIENCY_WORKERS_KEY, ids.EFFICIENCY_TASKS_KEY)
+    return [
+        *(dcc.Store(id=store(key)) for key in extra_keys for store in (ids.wire, ids.zoom)),
+        html.Div([_card(name) for name in RESOURCES], className="drm-cards drm-cards-even"),
+        html.Section(
+            [
+                html.Div(
+                    [
+                        html.H2("Efficiency over time"),
+                        segments(ids.EFFICIENCY_RESOURCE, "Resource of the figures", {name: LABELS[name] for name in ("cpu", "memory")}),
+                    ],
+                    className="drm-card-head",
+                ),
+                *_graph(KEY),
+            ],
+            className="drm-card",
+        ),
+        html.Section(
+            [
+                html.H2("What to change"),
+                html.P("", id=ids.FINDINGS_WORDS),
+                html.Div(_table(), className="drm-scroll drm-findings"),
+                html.P(RULES, className="drm-note"),
+            ],
+            className="drm-card",
+        ),
+        html.Div(
+            [
+                html.Section(
+                    [
+                        html.Div(
+                            [
+                                html.H2("Tasks: asked for and used"),
+                                segments(ids.EFFICIENCY_BY, "Tasks by", {"name": "by name", "shape": "by request"}),
+                            ],
+                            className="drm-card-head",
+                        ),
+                        *_graph(ids.EFFICIENCY_TASKS_KEY),
+                    ],
+                    className="drm-card",
+                ),
+                html.Section(
+                    [html.Div(html.H2("Workers: allocated and used"), className="drm-card-head"), *_graph(ids.EFFICIENCY_WORKERS_KEY)],
+                    className="drm-card",
+                ),
+            ],
+            className="drm-pair",
+        ),
+    ]
+
+
+def _graph(key: str) -> list[Component]:
+    return [
+        html.P("", id=ids.empty(key), className="drm-empty"),
+        dcc.Graph(id=ids.graph(key), config=CONFIG, className="drm-graph", responsive=True),
+        html.P("", id=ids.card(key, "note"), className="drm-note"),
+    ]
+
+
+def _card(name: str) -> Component:
+    card = f"{KEY}-{name}"
+    return html.Section(
+        [
+            html.H2(f"{LABELS[name]} efficiency"),
+            html.P("–", id=ids.card(card, "value"), className="drm-value"),
+            html.P("", id=ids.card(card, "note")),
+            html.P("", id=ids.card(card, "more"), className="drm-note"),
+        ],
+        id=ids.card(card, "row"),
+        className="drm-card",
+        hidden=True,
+    )
+
+
+def _table() -> Component:
+    table: Component = dbc.Table(
+        [html.Thead(html.Tr([html.Th(name, scope="col") for name in COLUMNS])), html.Tbody([], id=ids.FINDINGS)],
+        size="sm",
+        className="drm-table",
+    )
+    return table

@@ -1,0 +1,89 @@
+"""The Cloud tab in a real browser: the sums are those of its lines, and the comparison follows what is typed and stands in the address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from drm import ids
+from drm.cloud.price_list import read_price_list
+from tests.browser.conftest import running_program
+from tests.browser.watched import FIGURE_TIMEOUT, PLOT, Watched, text
+
+ROW = f"#{ids.CLOUD_TABLE} tbody tr"
+
+
+@pytest.fixture(scope="module")
+def simulated_url() -> Iterator[str]:
+    """A program with a simulated fleet, a minute a second."""
+    with running_program("--simulate", "300", "--speed", "60") as url:
+        yield url
+
+
+@pytest.fixture
+def simulated(context: BrowserContext, simulated_url: str) -> Iterator[Watched]:
+    """A page of it."""
+    watched = Watched(context, simulated_url)
+    yield watched
+    watched.close()
+
+
+def money(told: str) -> float:
+    """The number of an amount."""
+    return float(told.split(" USD")[0].replace(" ", ""))
+
+
+def compared(page: Page) -> str:
+    """The comparison, once it is there."""
+    expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text("Source:", timeout=FIGURE_TIMEOUT)
+    return text(page, ids.COMPARISON)
+
+
+def test_a_simulated_fleet_adds_up_and_says_what_it_is(simulated: Watched) -> None:
+    """SIMULATED; three providers; the sum of all is the sum of the lines; no comparison and no words on how to connect a cloud."""
+    page = simulated.open("?tab=cloud")
+    expect(page.locator(f"#{ids.CLOUD_TEXT}")).to_contain_text("SIMULATED", timeout=FIGURE_TIMEOUT)
+    simulated.pause()
+    rows = [row.all_inner_texts() for row in (row.locator("th, td") for row in page.locator(ROW).all())]
+    lines, whole = [row for row in rows if len(row) == 8], rows[-1]
+    assert (
+        whole[0] == "All" and {row[0] for row in lines} == {"alpha", "beta", "gamma"} and {row[3] for row in lines} == {"on-demand", "spot"}
+    )
+    for column in (-2, -1):
+        assert sum(money(row[column]) for row in lines) == pytest.approx(money(whole[column]), abs=0.01 * len(lines))
+    assert all("simulated, 2026-01-05" in row[5] for row in lines)
+    simulated.until(f"{PLOT}.data.filter((one) => one.orientation === 'h').length >= 3")
+    for card in (ids.COMPARISON_CARD, ids.CLOUD_CONNECT):
+        expect(page.locator(f"#{card}")).to_be_hidden()
+
+
+def test_a_local_pool_says_that_its_price_is_not_known_and_how_to_say_it(watched: Watched) -> None:
+    """Workers of this machine, an unknown price that is no 0, and the exact names that configure a cloud."""
+    page = watched.open("?tab=cloud")
+    expect(page.locator(ROW).first).to_contain_text("local", timeout=FIGURE_TIMEOUT)
+    assert "unknown" in text(page, ids.CLOUD_TEXT) and "--worker-price" in text(page, ids.CLOUD_WARNING)
+    assert "CloudProviderManager([provider, ...])" in text(page, ids.CLOUD_CONNECT)
+
+
+def test_the_comparison_follows_what_is_typed_and_is_in_the_address(watched: Watched) -> None:
+    """A type and a region that are chosen show their price, its source and its date, and again after a reload."""
+    prices = read_price_list()
+    page = watched.open("?tab=cloud")
+    assert "One m5.large in us-east-1" in compared(page)
+    page.get_by_label("Instance type").fill("c5.xl")
+    expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text("choose one of c5.xlarge", timeout=FIGURE_TIMEOUT)
+    expect(page.locator(f"#{ids.INSTANCE_TYPES} option[value='c5.xlarge']")).to_have_count(1)
+    page.get_by_label("Instance type").fill("c5.xlarge")
+    page.get_by_label("Region").select_option("eu-west-1")
+    chosen = prices.find("c5.xlarge", "eu-west-1")
+    assert chosen is not None
+    expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text(f"costs {chosen.hourly:g} USD an hour", timeout=FIGURE_TIMEOUT)
+    told = text(page, ids.COMPARISON)
+    assert f"dated {prices.date}" in told and "A comparison, no offer" in told
+    page.wait_for_url(re.compile(r"instance=c5\.xlarge&region=eu-west-1|region=eu-west-1&instance=c5\.xlarge"))
+    page.reload()
+    watched.drawn()
+    assert "One c5.xlarge in eu-west-1" in compared(page)

@@ -1,0 +1,80 @@
+"""The Efficiency tab in a real browser, over the real demo workload."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from drm import ids
+from drm.demo import KINDS
+from tests.browser.watched import FIGURE_TIMEOUT, Watched
+
+DEMO_TASKS = {kind.name for kind in KINDS}
+
+
+def plot(key: str) -> str:
+    """The expression for a graph's element."""
+    return f"document.querySelector('#{ids.graph(key)} .js-plotly-plot')"
+
+
+def open_with_tasks(watched: Watched) -> Page:
+    """The tab, once tasks of the demo have ended and are drawn."""
+    page = watched.open("?tab=efficiency")
+    tasks = plot(ids.EFFICIENCY_TASKS_KEY)
+    watched.until(f"({tasks}?.data || []).length > 0")
+    return page
+
+
+def test_the_tab_shows_what_was_allocated_and_used(watched: Watched) -> None:
+    """The line is the quotient of the two lines below it, blank where nothing was allocated, and the card is a percentage."""
+    page = open_with_tasks(watched)
+    expect(page.locator(f"#{ids.card('efficiency-cpu', 'value')}")).to_have_text(re.compile(r"^\d+ %$"))
+    expect(page.locator(f"#{ids.card('efficiency-gpu', 'row')}")).to_be_hidden()
+    # One look, so that all three lines are of one refresh.
+    lines = page.evaluate(f"Object.fromEntries({plot('efficiency')}.data.map((trace) => [trace.name, trace.y]))")
+    assert set(lines) == {"CPU efficiency", "Memory efficiency", "allocated", "used"}
+    known = 0
+    for share, allocated, used in zip(lines["CPU efficiency"], lines["allocated"], lines["used"], strict=True):
+        if not allocated or used is None:
+            assert share is None
+        elif allocated > 0.01:
+            known += 1
+            assert abs(share - 100 * used / allocated) < 1
+    assert known > 0
+
+
+def test_tasks_and_workers_are_those_of_the_pool(watched: Watched) -> None:
+    """Bars bear the names of the demo's tasks; by request each name also says what it asks for; workers are those of the API."""
+    page = open_with_tasks(watched)
+    names = set(page.evaluate(f"{plot(ids.EFFICIENCY_TASKS_KEY)}.data[0].y"))
+    assert names <= DEMO_TASKS and names
+    workers = set(page.evaluate(f"{plot(ids.EFFICIENCY_WORKERS_KEY)}.data[0].y"))
+    known = {worker["id"] for worker in page.request.get(f"{watched.url}../api/v1/snapshot").json()["workers"]}
+    assert workers & known
+    page.get_by_text("by request", exact=True).click()
+    watched.until(f"{plot(ids.EFFICIENCY_TASKS_KEY)}.data[0].y.every((label) => / cores?$/.test(label))")
+    assert "efficiency_by=shape" in page.url
+
+
+def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
+    """Memory after a click, and after a reload; the utilization tab keeps its own choice."""
+    page = open_with_tasks(watched)
+    page.locator(f"#{ids.EFFICIENCY_RESOURCE}").get_by_text("Memory", exact=True).click()
+    page.wait_for_url(re.compile("efficiency_of=memory"))
+    assert "resource=memory" not in page.url.replace("efficiency_of=memory", "")
+    page.reload()
+    watched.drawn()
+    watched.until(f"{plot('efficiency')}?.layout?.yaxis2?.title?.text?.startsWith('Memory')")
+
+
+def test_findings_say_what_they_rest_on(watched: Watched) -> None:
+    """Either a row with its evidence, or the number of measured runs that are missing."""
+    page = open_with_tasks(watched)
+    words = page.locator(f"#{ids.FINDINGS_WORDS}")
+    expect(words).to_have_text(re.compile(r"finding|Nothing"), timeout=FIGURE_TIMEOUT)
+    rows = page.locator(f"#{ids.FINDINGS} tr")
+    if rows.count():
+        assert re.search(r"\d+ runs? in ", rows.first.inner_text()) or "Idle worker" in rows.first.inner_text()
+    else:
+        assert re.search(r"\d+ more", words.inner_text())
