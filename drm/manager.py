@@ -74,7 +74,7 @@ class DynamicResourceManager:
     ) -> None:
         self.engine: Engine = ExternalEngine() if engine is None else engine
         self.interval_seconds = interval_seconds
-        self.history = Rings(interval_seconds)
+        self.history = Rings(interval_seconds, math.inf if store is None else store.retention_seconds)
         self.lifetimes = Lifetimes()
         self.store = store
         """Where history survives; None: it does not. Whoever made it closes it, after the manager."""

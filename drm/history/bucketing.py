@@ -12,7 +12,7 @@ import numpy.typing as npt
 from drm.errors import InvalidValueError
 from drm.history.buckets import SETS, ClosedCells, ClosedSeries, OpenBucket
 from drm.history.cascade import Cascade, WorkerCells
-from drm.history.levels import STEPS_SECONDS, bucket_of, choose_level
+from drm.history.levels import STEPS_SECONDS, bucket_of, buckets_kept, choose_level
 from drm.history.series import SeriesRing
 from drm.model import FloatArray
 
@@ -23,14 +23,16 @@ ROWS_PER_WORKER, FEWEST_KEPT = 2, 150
 class Bucketing:
     """The rings of workers and of the fleet with their open buckets. Not thread-safe: whoever holds it has a lock."""
 
-    def __init__(self, sampling_seconds: float) -> None:
+    def __init__(self, sampling_seconds: float, retention_seconds: float) -> None:
         if not (math.isfinite(sampling_seconds) and sampling_seconds > 0):
             raise InvalidValueError(f"the sampling interval must be positive and finite, got {sampling_seconds!r} s")
         self.sampling_seconds = sampling_seconds
-        self.fleet = Cascade([SeriesRing() for _ in STEPS_SECONDS], (0,), np.float64)
+        self.kept = buckets_kept(retention_seconds)
+        """How many buckets each level keeps."""
+        self.fleet = Cascade([SeriesRing(buckets) for buckets in self.kept], (0,), np.float64)
         self.names: tuple[str, ...] = ()
         """Of the fleet's series."""
-        self.all, self.gpu = (WorkerCells(resources) for resources in SETS)
+        self.all, self.gpu = (WorkerCells(resources, self.kept) for resources in SETS)
         self.matched_ids: tuple[str, ...] | None = ()
         """Of whom the last sample was; None where what an earlier run kept is to be matched with the next one."""
         self._has_gpu: npt.NDArray[np.bool_] = np.empty(0, bool)

@@ -48,10 +48,10 @@ class Cascade(Generic[Ring]):
 class WorkerCells(Cascade[CellRing]):
     """The cells of one set of workers: those of all for cpu and memory, those with a GPU for gpu and gpu_memory."""
 
-    def __init__(self, resources: slice) -> None:
+    def __init__(self, resources: slice, kept: Sequence[int]) -> None:
         self.resources = resources
         self.names = metric_names(resources)
-        super().__init__([CellRing(len(self.names)) for _ in STEPS_SECONDS], (len(self.names), 0), np.float32)
+        super().__init__([CellRing(len(self.names), buckets) for buckets in kept], (len(self.names), 0), np.float32)
         self.ids: tuple[str, ...] = ()
         self._rows: list[npt.NDArray[np.intp]] = [np.empty(0, np.intp) for _ in STEPS_SECONDS]
 

@@ -28,17 +28,18 @@ class CellRing:
     Where more than `most_rows` are taken, those that went first fold into one: their max, and the mean of their means.
     """
 
-    def __init__(self, metrics: int) -> None:
+    def __init__(self, metrics: int, buckets: int = BUCKETS) -> None:
+        self.buckets = buckets
         self.newest: int | None = None
         """The number of the newest bucket."""
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
         self._departed: OrderedDict[str, int] = OrderedDict()
-        self._mean: Cells = np.zeros((metrics, BUCKETS, FEWEST_ROWS), np.uint8)
+        self._mean: Cells = np.zeros((metrics, self.buckets, FEWEST_ROWS), np.uint8)
         self._max = np.zeros_like(self._mean)
-        self._folded_sum = np.zeros((metrics, BUCKETS))
-        self._folded_count = np.zeros((metrics, BUCKETS))
-        self._folded_max: Cells = np.zeros((metrics, BUCKETS), np.uint8)
+        self._folded_sum = np.zeros((metrics, self.buckets))
+        self._folded_count = np.zeros((metrics, self.buckets))
+        self._folded_max: Cells = np.zeros((metrics, self.buckets), np.uint8)
         self.folds = 0
         """Counts the workers that were folded."""
 
@@ -56,11 +57,11 @@ class CellRing:
     def open(self, bucket: int) -> None:
         """Begins a bucket: it and those that were skipped are blank, and rows without a sample left are free again."""
         if self.newest is not None:
-            blank = (self.newest + 1 + np.arange(min(bucket - self.newest, BUCKETS))) % BUCKETS
+            blank = (self.newest + 1 + np.arange(min(bucket - self.newest, self.buckets))) % self.buckets
             for store in (self._mean, self._max, self._folded_sum, self._folded_count, self._folded_max):
                 store[:, blank] = 0
         self.newest = bucket
-        while self._departed and next(iter(self._departed.values())) <= bucket - BUCKETS:
+        while self._departed and next(iter(self._departed.values())) <= bucket - self.buckets:
             worker_id, _ = self._departed.popitem(last=False)
             self._free.append(self._rows.pop(worker_id))
 
@@ -85,7 +86,7 @@ class CellRing:
 
     def write(self, rows: Rows, mean: Samples, maximum: Samples) -> tuple[Cells, Cells]:
         """The newest bucket of these rows, as fractions (metrics, k); NaN is missing. Returns both as stored bytes."""
-        column = (self.newest or 0) % BUCKETS
+        column = (self.newest or 0) % self.buckets
         cells = _stored(mean), _stored(maximum)
         for store, one in zip((self._mean, self._max), cells, strict=True):
             store[:, column, rows] = one
@@ -94,19 +95,19 @@ class CellRing:
     def load(self, kept: KeptCells, newest: int, most_rows: int) -> None:
         """Takes over what an earlier run kept, into an empty ring whose newest bucket is `newest`; all its workers count as gone."""
         self.newest = newest
-        inside = (kept.bucket > newest - BUCKETS) & (kept.bucket <= newest)
+        inside = (kept.bucket > newest - self.buckets) & (kept.bucket <= newest)
         worker, bucket = kept.worker[inside], kept.bucket[inside]
         mean, maximum = kept.mean[:, inside], kept.max[:, inside]
-        last = np.full(len(kept.worker_ids), newest - BUCKETS)
+        last = np.full(len(kept.worker_ids), newest - self.buckets)
         np.maximum.at(last, worker, bucket)
-        order = [index for index in np.argsort(last, kind="stable") if last[index] > newest - BUCKETS]
+        order = [index for index in np.argsort(last, kind="stable") if last[index] > newest - self.buckets]
         folded, shown = order[: max(0, len(order) - most_rows)], order[max(0, len(order) - most_rows) :]
         self._load_folded(np.isin(worker, folded), bucket, mean, maximum)
         self.folds += len(folded)
         rows = np.full(len(kept.worker_ids), -1)
         rows[shown] = self.join([kept.worker_ids[index] for index in shown], len(shown))
         has_row = rows[worker] >= 0
-        column, row = bucket[has_row] % BUCKETS, rows[worker[has_row]]
+        column, row = bucket[has_row] % self.buckets, rows[worker[has_row]]
         self._mean[:, column, row], self._max[:, column, row] = mean[:, has_row], maximum[:, has_row]
         for index in shown:
             self._departed[kept.worker_ids[index]] = int(last[index])
@@ -114,7 +115,7 @@ class CellRing:
     def _load_folded(self, chosen: npt.NDArray[np.bool_], bucket: npt.NDArray[np.int64], mean: Cells, maximum: Cells) -> None:
         if not chosen.any():
             return
-        column = bucket[chosen] % BUCKETS
+        column = bucket[chosen] % self.buckets
         for metric in range(len(mean)):
             known = mean[metric, chosen] > 0
             np.add.at(self._folded_sum[metric], column, mean[metric, chosen])
@@ -124,7 +125,7 @@ class CellRing:
     def read(self, metric: int, span: Span, worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
         """(mean, max) of these workers, (k, c) as cells."""
         rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
-        position, columns = span.kept(self._newest())
+        position, columns = span.kept(self._newest(), self.buckets)
         shape = (span.columns * span.factor, len(rows))
         mean, maximum = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         mean[position] = np.take(self._mean[metric][columns], rows, axis=1)
@@ -137,7 +138,7 @@ class CellRing:
         size = self._mean.shape[2]
         sums, count = np.zeros((len(metrics), size), np.uint32), np.zeros(size, np.uint32)
         ever_known, counted = np.zeros(size, bool), np.empty(size, np.uint8)
-        for column in span.kept(self._newest())[1]:
+        for column in span.kept(self._newest(), self.buckets)[1]:
             # Whole columns, those of no worker included: several times as fast as gathering rows of each. Stored bytes are the cell + 1.
             cells = [self._mean[metric, column] for metric in metrics]
             known = np.minimum.reduce(cells) > 0
@@ -155,8 +156,8 @@ class CellRing:
     def read_each(self, metrics: Sequence[int], buckets: npt.NDArray[np.int64], worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
         """(mean, max) of each worker in buckets of its own: of the numbers (k, c) the cells (metrics, k, c)."""
         rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
-        kept = (buckets > self._newest() - BUCKETS) & (buckets <= self._newest())
-        place = np.array(metrics, np.intp)[:, None, None], (buckets % BUCKETS)[None], rows[None, :, None]
+        kept = (buckets > self._newest() - self.buckets) & (buckets <= self._newest())
+        place = np.array(metrics, np.intp)[:, None, None], (buckets % self.buckets)[None], rows[None, :, None]
         # One less, and 0 ("missing") wraps around to 255, which is MISSING.
         mean, maximum = (np.where(kept, store[place], np.uint8(0)) - np.uint8(1) for store in (self._mean, self._max))
         return mean, maximum
@@ -165,10 +166,10 @@ class CellRing:
         """(k,): for how many buckets in a row up to the one with the number `last` all these metrics were known and 0."""
         rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
         count, still = np.zeros(len(rows), np.int64), np.ones(len(rows), bool)
-        oldest = self._newest() - BUCKETS + 1
+        oldest = self._newest() - self.buckets + 1
         for bucket in range(last, oldest - 1, -1):
             # Stored bytes are the cell + 1.
-            still &= np.logical_and.reduce([self._mean[metric, bucket % BUCKETS, rows] == 1 for metric in metrics])
+            still &= np.logical_and.reduce([self._mean[metric, bucket % self.buckets, rows] == 1 for metric in metrics])
             if bucket > self._newest() or not still.any():
                 break
             count += still
@@ -176,7 +177,7 @@ class CellRing:
 
     def read_folded(self, metric: int, span: Span) -> tuple[Cells, Cells] | None:
         """(mean, max) of the folded workers, (1, c) as cells; None where the span holds nothing of them."""
-        position, columns = span.kept(self._newest())
+        position, columns = span.kept(self._newest(), self.buckets)
         sums, counts = self._folded_sum[metric][columns], self._folded_count[metric][columns]
         if not counts.any():
             return None

@@ -15,7 +15,12 @@ STEPS_SECONDS = (5.0, 60.0, 600.0, 3600.0)
 """One bucket of each level: 1 h, 12 h, 5 d and 30 d are kept. Each step is a multiple of the one before, so buckets close together."""
 
 BUCKETS = 720
-"""Buckets that a level keeps."""
+"""The most buckets that a level keeps."""
+
+
+def buckets_kept(retention_seconds: float) -> tuple[int, ...]:
+    """The buckets that each level keeps of so long a time, the open one included."""
+    return tuple(BUCKETS if retention_seconds >= step * BUCKETS else math.ceil(retention_seconds / step) + 1 for step in STEPS_SECONDS)
 
 
 def bucket_of(now: float, step_seconds: float) -> int:
@@ -23,11 +28,16 @@ def bucket_of(now: float, step_seconds: float) -> int:
     return math.floor(now / step_seconds)
 
 
-def choose_level(range_seconds: float, sampling_seconds: float, behind: Sequence[int] = (0,) * len(STEPS_SECONDS)) -> int:
+def choose_level(
+    range_seconds: float,
+    sampling_seconds: float,
+    behind: Sequence[int] = (0,) * len(STEPS_SECONDS),
+    kept: Sequence[int] = (BUCKETS,) * len(STEPS_SECONDS),
+) -> int:
     """The finest level that still keeps the start of the range and whose buckets hold at least one sample each; the coarsest where none
-    does. `behind`: by how many buckets of each level the range ends before the newest one."""
-    for level, (step, buckets) in enumerate(zip(STEPS_SECONDS, behind, strict=True)):
-        if buckets + math.ceil(range_seconds / step) <= BUCKETS and step >= sampling_seconds:
+    does. `behind`: by how many buckets of each level the range ends before the newest one; `kept`: how many each level keeps."""
+    for level, (step, buckets, most) in enumerate(zip(STEPS_SECONDS, behind, kept, strict=True)):
+        if buckets + math.ceil(range_seconds / step) <= most and step >= sampling_seconds:
             return level
     return len(STEPS_SECONDS) - 1
 
@@ -61,8 +71,8 @@ class Span:
         """How long one column is."""
         return self.factor * self.step_seconds
 
-    def kept(self, newest: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-        """The buckets of the span that a level with this newest bucket keeps: their position in the span, and in the ring."""
+    def kept(self, newest: int, buckets: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """The buckets of the span that a ring of so many with this newest one keeps: their position in the span, and in the ring."""
         numbers = self.first + np.arange(self.columns * self.factor)
-        position = np.flatnonzero((numbers > newest - BUCKETS) & (numbers <= newest))
-        return position, numbers[position] % BUCKETS
+        position = np.flatnonzero((numbers > newest - buckets) & (numbers <= newest))
+        return position, numbers[position] % buckets

@@ -3,6 +3,7 @@ column of a window."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -36,13 +37,14 @@ FOLDED_LABEL = "earlier workers, together"
 class Rings:
     """History in RAM. Thread-safe: one writer appends, any number of readers ask; a short lock of its own guards the bytes.
 
-    `sampling_seconds`: how often `append` is called; no window shows buckets shorter than that.
+    `sampling_seconds`: how often `append` is called; no window shows buckets shorter than that. `retention_seconds`: how long buckets are
+    kept, where that is less than their level holds; what is kept no more is missing.
     A sample older than the newest one counts into the open bucket; buckets that got no sample are missing.
     """
 
-    def __init__(self, sampling_seconds: float) -> None:
+    def __init__(self, sampling_seconds: float, retention_seconds: float = math.inf) -> None:
         self._lock = threading.Lock()
-        self._buckets = Bucketing(sampling_seconds)
+        self._buckets = Bucketing(sampling_seconds, retention_seconds)
 
     @property
     def sampling_seconds(self) -> float:
@@ -192,7 +194,7 @@ class Rings:
                 buckets, ring = np.floor(times / step).astype(np.int64), self._buckets.all.rings[level]
                 fits = step >= max(self.sampling_seconds, LAST_SECONDS / POINTS)
                 known = np.fromiter((worker_id in ring for worker_id in worker_ids), bool, len(worker_ids))
-                here = np.flatnonzero(left & known & fits & (buckets[:, 0] > self._buckets.newest[level] - BUCKETS))
+                here = np.flatnonzero(left & known & fits & (buckets[:, 0] > self._buckets.newest[level] - ring.buckets))
                 left[here] = False
                 cells = ring.read_each(metrics, buckets[here], [worker_ids[row] for row in here.tolist()])
                 fractions[:, :, here] = [_fractions(one) for one in cells]
@@ -241,7 +243,7 @@ class Rings:
 
     def _span(self, range_seconds: float, end: float, columns: int) -> tuple[int, Span]:
         behind = [max(0, newest - bucket_of(end, step)) for newest, step in zip(self._buckets.newest, STEPS_SECONDS, strict=True)]
-        level = choose_level(range_seconds, self.sampling_seconds, behind)
+        level = choose_level(range_seconds, self.sampling_seconds, behind, self._buckets.kept)
         return level, Span.ending(end, range_seconds, STEPS_SECONDS[level], columns)
 
     def _etag(self, level: int, span: Span) -> str:
@@ -249,7 +251,7 @@ class Rings:
         closed buckets only where a bucket of it is kept no more, or workers that went have come to share a row."""
         newest = self._buckets.newest[level]
         if span.first + span.columns * span.factor <= newest:
-            gone = max(0, newest - BUCKETS + 1 - span.first)
+            gone = max(0, newest - self._buckets.kept[level] + 1 - span.first)
             folds = sum(workers.rings[level].folds for workers in (self._buckets.all, self._buckets.gpu))
             return f"{level}.{span.first}.{span.columns}x{span.factor}.closed.{gone}.{folds}"
         return f"{level}.{span.first}.{span.columns}.{self._buckets.changes[level]}"

@@ -66,8 +66,8 @@ class HistoryStore:
             raise InvalidValueError(f"retention_days must be more than 0 and at most {MOST_DAYS:g}, got {retention_days!r}")
         self.folder = HistoryFolder(folder)
         self._file = HistoryFile(self.folder.file)
-        self._retention_seconds = retention_days * DAY_SECONDS
-        self._recorder = Recorder(self._file, self._open_again, self._retention_seconds)
+        self.retention_seconds = retention_days * DAY_SECONDS
+        self._recorder = Recorder(self._file, self._open_again, self.retention_seconds)
         self._source = Source("live", "")
         self._gaps: tuple[reading.Gap, ...] = ()
         self._restored_until = math.nan
@@ -132,8 +132,8 @@ class HistoryStore:
         with lock:
             fill()
             remembered.rings.keep_closed()
-            remembered.ledger.keep_seconds(self._retention_seconds)
-            remembered.lifetimes.keep_seconds(self._retention_seconds)
+            remembered.ledger.keep_seconds(self.retention_seconds)
+            remembered.lifetimes.keep_seconds(self.retention_seconds)
             remembered.ledger.keep_changed()
             remembered.tasks.keep_changes()
         self._recorder.start(run, now)

@@ -44,6 +44,24 @@ def test_a_window_shows_the_mean_and_the_max_of_each_bucket() -> None:
     assert set(cells(window, "w")[:-2]) == {None}
 
 
+@pytest.mark.parametrize("seconds", [HOUR, DAY, 3 * DAY])
+def test_rings_of_a_retention_are_smaller_and_show_the_same_of_its_time(seconds: float) -> None:
+    """What is older is missing, at every level; what is not is as in rings that keep all."""
+    whole, short = Rings(600.0), Rings(600.0, seconds)
+    for step in range(4 * 144):
+        for rings in (whole, short):
+            feed(rings, START + 600 * step, {"w": (step % 7) / 10, f"w{step // 60}": 0.5}, {"n": float(step)}, gpu=True)
+    now = START + 600 * (4 * 144 - 1)
+    assert short._buckets.all.rings[3].nbytes <= whole._buckets.all.rings[3].nbytes * (seconds / HOUR + 1) / BUCKETS
+    expected, window = (rings.heatmap("cpu", "used", seconds, now) for rings in (whole, short))
+    assert [row.label for row in window.rows] == [row.label for row in expected.rows]
+    assert np.array_equal(window.mean, expected.mean) and np.array_equal(window.max, expected.max)
+    assert np.array_equal(short.fleet(seconds, now).mean["n"], whole.fleet(seconds, now).mean["n"], equal_nan=True)
+    longer = short.fleet(30 * DAY, now, BUCKETS).mean["n"]
+    assert np.isfinite(longer).sum() <= seconds / HOUR + 1 < np.isfinite(whole.fleet(30 * DAY, now, BUCKETS).mean["n"]).sum()
+    assert sum(cell is not None for cell in cells(short.heatmap("cpu", "used", 30 * DAY, now, 150, BUCKETS), "w")) <= seconds / HOUR + 1
+
+
 def test_missing_samples_are_blank_and_never_zero() -> None:
     """A worker that was not measured, and a time without ticks, show nothing."""
     rings = Rings(1.0)
