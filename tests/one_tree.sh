@@ -8,5 +8,5 @@ mkdir "$tree/drm"
 for part in "$root"/drm/* "$root"/layouts "$root"/callbacks; do ln -s "$part" "$tree/drm/"; done
 cp "$root/pyproject.toml" "$tree/"
 cd "$tree"
-MYPYPATH="$tree" "$BIN/mypy" --cache-dir "$root/.mypy_cache" -p drm
+MYPYPATH="$tree" "$BIN/mypy" --cache-dir "$root/.mypy_cache/one_tree" -p drm
 PYTHONPATH="$tree" "$BIN/lint-imports" --no-cache
