@@ -15,8 +15,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from drm.actuation import Actuator
-from drm.cloud.accrual import Accrual, provider_series
+from drm.cloud.accrual import provider_series
 from drm.cloud.manager import CloudProviderManager
+from drm.cloud.meter import Meter
 from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
@@ -104,9 +105,9 @@ class DynamicResourceManager:
         self._task_number = 0
         self._closed = False
         self._version = 0
-        self._accrual = Accrual()
+        self._meter = Meter()
         self._remembered = Remembered(
-            self.history, self.lifetimes, self._scaler.ledger, self._accrual, self._pool.kinds, self._pool.tasks, self._pool.usage
+            self.history, self.lifetimes, self._scaler.ledger, self._meter, self._pool.kinds, self._pool.tasks, self._pool.usage
         )
         self._begun = store is None
         self._snapshot = self._freeze()
@@ -135,7 +136,7 @@ class DynamicResourceManager:
             with self._lock:
                 self._version += 1
                 snapshot = self._freeze()
-                task_changes = self._pool.tasks.take_changes() if self.store else ()
+                task_changes = self._pool.tasks.take_changes()
             self._record(snapshot, task_changes)
             self._snapshot = snapshot
             return snapshot
@@ -165,7 +166,7 @@ class DynamicResourceManager:
     def _record(self, snapshot: Snapshot, task_changes: tuple[TaskChange, ...]) -> None:
         departures, self._departures = self._departures, {}
         changed = self.lifetimes.observe(snapshot, departures)
-        spend = self._accrual.add_snapshot(snapshot, self.history.sampling_seconds)
+        spend = self._meter.look(snapshot, self.history.sampling_seconds, task_changes)
         if snapshot.ready:
             used, allocated = fractions_of_capacity(snapshot)
             series = fleet_series(snapshot) | provider_series(spend)
@@ -209,7 +210,7 @@ class DynamicResourceManager:
     def cloud(self, cloud: CloudProviderManager) -> None:
         if not isinstance(cloud, CloudProviderManager):
             raise InvalidValueError(f"cloud must be a CloudProviderManager([provider, ...]), got {cloud!r}")
-        cloud.attach(self._read_snapshot, self._accrual)
+        cloud.attach(self._read_snapshot, self._meter)
         self._cloud = cloud
 
     def _read_snapshot(self) -> Snapshot:

@@ -135,12 +135,8 @@ class TaskTable:
         self.line_reasons: dict[Resources, str] = {}
         self._handles: dict[str, TaskHandle] = {}
         self._ended: Counter[TaskState] = Counter()
-        self._changes: list[TaskChange] | None = None
-        """What `take_changes` has not told of; None: nobody asks."""
-
-    def keep_changes(self) -> None:
-        """From now on changes of tasks wait for `take_changes`, and first of all those that there are."""
-        self._changes = list(self.open_changes())
+        self._changes: list[TaskChange] = []
+        """What `take_changes` has not told of."""
 
     def open_changes(self) -> tuple[TaskChange, ...]:
         """The tasks that have not ended, as if they had just come to be what they are."""
@@ -149,7 +145,7 @@ class TaskTable:
 
     def take_changes(self) -> tuple[TaskChange, ...]:
         """What became of tasks since the last call, in the order in which it did."""
-        changes, self._changes = tuple(self._changes or ()), []
+        changes, self._changes = tuple(self._changes), []
         return changes
 
     def add(self, task: Task, cancel: Callable[[str], bool]) -> TaskHandle:
@@ -258,8 +254,7 @@ class TaskTable:
         )
 
     def _note(self, change: TaskChange) -> None:
-        if self._changes is not None:
-            self._changes.append(change)
+        self._changes.append(change)
 
     def _ending(self, task: Task, report: TaskReport, now: float) -> TaskChange:
         finished_at = now if math.isnan(report.finished_at) else report.finished_at

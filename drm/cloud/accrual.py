@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from drm.model import STATE_CODE, FloatArray, InstanceKind
-from drm.snapshot import Snapshot
 
 STATES = len(STATE_CODE)
 CHARGED = np.array([state not in ("lost", "terminated") for state in STATE_CODE])
@@ -39,6 +38,11 @@ class Spend:
     """(k,): instance-seconds that were charged; they never fall. NaN: not known of a moment of the past."""
     uncounted_seconds: float
     """Time between looks that was too long to be charged as if nothing had changed."""
+    parts: FloatArray | None = None
+    """(k, 13): `seconds` by what they were paid for, in the order of `drm.cloud.split.PARTS`. None: nobody looked, as of a provider's own
+    inventory and of a moment of the past."""
+    ended: FloatArray | None = None
+    """(k, 4): of what tasks used, the seconds of attempts that ended, in the order of `drm.cloud.split.ENDED`."""
 
     @property
     def hourly(self) -> FloatArray:
@@ -79,8 +83,7 @@ class Accrual:
     def add(self, now: float, kinds: tuple[InstanceKind, ...], counts: npt.NDArray[np.int64], sampling_seconds: float = 0.0) -> Spend:
         """A look at `now`: counts (k, 7) of `kinds`, which begin with those of the last look. An earlier time than its counts as none."""
         last = self.spend
-        passed = now - last.time if now > last.time else 0.0
-        counted = min(passed, max(MOST_SECONDS, 10.0 * sampling_seconds))
+        passed, counted = self._passed(now, sampling_seconds)
         seconds = np.zeros(len(kinds))
         seconds[: len(last.kinds)] = last.seconds + counted * last.charged
         seconds.flags.writeable = counts.flags.writeable = False
@@ -94,11 +97,10 @@ class Accrual:
         )
         return self.spend
 
-    def add_snapshot(self, snapshot: Snapshot, sampling_seconds: float) -> Spend:
-        """A look at the pool."""
-        kinds = snapshot.kinds
-        flat = np.bincount(snapshot.kind * STATES + snapshot.states, minlength=len(kinds) * STATES)
-        return self.add(snapshot.time, kinds, flat.reshape(len(kinds), STATES), sampling_seconds)
+    def _passed(self, now: float, sampling_seconds: float) -> tuple[float, float]:
+        """Seconds since the last look, and how many of them are charged."""
+        passed = now - self.spend.time if now > self.spend.time else 0.0
+        return passed, min(passed, max(MOST_SECONDS, 10.0 * sampling_seconds))
 
 
 MOST_PROVIDERS = 8

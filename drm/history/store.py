@@ -135,7 +135,6 @@ class HistoryStore:
             remembered.ledger.keep_seconds(self.retention_seconds)
             remembered.lifetimes.keep_seconds(self.retention_seconds)
             remembered.ledger.keep_changed()
-            remembered.tasks.keep_changes()
         self._recorder.start(run, now)
         if self._ended_early:
             self._recorder.keep(Batch(now, lifetimes=self._ended_early))
