@@ -1,4 +1,4 @@
-"""What a pool's workers have cost so far, and what for: `Accrual` with each worker-second in its parts, and what each attempt at a task took.
+"""What a pool's workers have cost so far, and what for: each worker-second in its parts, and what each attempt at a task took.
 
 As there, the time between two looks is charged for what the earlier one saw. An attempt takes its request's share of its worker from the
 look that saw it placed until the one that saw its end; of what its worker used it has the part that it has of what was requested there.

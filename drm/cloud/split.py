@@ -1,8 +1,8 @@
 """What the time of a worker is paid for: each moment of it in parts that add up to the whole.
 
-A worker is one price for several resources, so its price is shared among them: resource r weighs capacity_r × unit price_r, divided by the
-sum over its resources. The unit prices are only ever used in that ratio; they are OpenCost's defaults (docs/cost-split.md). What is free on a
-worker has one cause at a time.
+A worker has one price for several resources, which share it: resource r weighs capacity_r * unit price_r, divided by the sum of that over
+its resources. The unit prices are only ever used in that ratio; they are OpenCost's defaults (docs/cost-split.md). What is free on a worker
+has one cause at a time.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ PARTS = (
 )
 """used, unused: of what tasks and reservations requested. unmeasured: requested, and nobody knows whether it was used. others: held by
 other users of the workers. stranded: free on a worker that holds something, and no waiting request fits there; spare: the same where one
-would fit or none waits. Idle workers are kept (the policy wants them), there for the min_bound, or wait for their idle_grace, a cooldown (or
-the stabilization window, step limit, or the third that may leave at once), or are held by another limit. draining: free on a worker that
-takes no more tasks, as it is about to leave. boot: before its first tick as running."""
+would fit or none waits. Idle workers are kept (the policy wants them), there for the min_bound, or wait for their idle_grace, a cooldown
+(or the stabilization window, the step limit, the third that may leave at once), or are held by another limit. draining: free on a worker
+that takes no more tasks, as it is about to leave. boot: before its first tick as running."""
 USED, UNUSED, UNMEASURED, OTHERS, STRANDED, SPARE, KEPT, MIN_BOUND, IDLE_GRACE, COOLDOWN, HELD, DRAINING, BOOT = range(len(PARTS))
 
 ENDED: tuple[TaskState, ...] = ("done", "failed", "lost", "cancelled")
