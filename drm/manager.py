@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Self
 from drm.actuation import Actuator
 from drm.cloud.accrual import provider_series
 from drm.cloud.manager import CloudProviderManager
-from drm.cloud.meter import Meter
 from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
@@ -28,6 +27,7 @@ from drm.history.remembered import Remembered
 from drm.history.rings import Rings
 from drm.ledger import Ledger
 from drm.ledger_query import Query
+from drm.meter import Meter
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
 from drm.policies import Policy, parse_policy

@@ -32,7 +32,7 @@ class SpendMarks:
         with self._lock:
             for step, marks in zip(STEPS, self._levels, strict=True):
                 if marks and bucket_of(marks[-1].time, step) >= bucket_of(spend.time, step):
-                    return
+                    break
                 if len(marks) == marks.maxlen:
                     self._rows -= len(marks[0].kinds)
                 marks.append(spend)

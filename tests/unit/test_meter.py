@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.cloud.split import BOOT, ENDED, PARTS, UNIT_PRICES, shares, weights
-from drm.decision import Bounds
+from drm.decision import Blocker, Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
 from drm.manager import DynamicResourceManager
@@ -191,8 +191,6 @@ def test_an_idle_worker_has_the_cause_that_keeps_it(fields: dict[str, Any], caus
 )
 def test_a_limit_of_the_pipeline_is_the_cause_of_those_that_are_too_many(code: str, cause: str) -> None:
     """As the blocker of the last decision says."""
-    from drm.decision import Blocker
-
     manager = pool(*((f"w{index}", Resources(cpu=1)) for index in range(4)))
     snapshot = decided(manager, current=4, desired=1, bounded=1, action="maintain", count=0, blockers=(Blocker(code, "", ""),))
     assert [PARTS[one] for one in shares(snapshot, weights(snapshot.capacity)).cause[:3]] == [cause] * 3
