@@ -131,7 +131,7 @@ def read_export(arguments: Mapping[str, str], now: float) -> Asked:
         tab=tab,
         saved=tables[_one_of(f"table of tab {tab}", arguments.get("table", SAVED[tab][0].name), tables)],
         form=form,
-        range_seconds=_range(arguments.get("range", DEFAULT_RANGE)),
+        range_seconds=read_range(arguments.get("range", DEFAULT_RANGE)),
         at=read_time("at", arguments["at"], now) if arguments.get("at") else None,
         columns=_columns(arguments["columns"]) if "columns" in arguments else None,
         resources=tuple(_one_of("resource", name, RESOURCES) for name in resources),
@@ -204,7 +204,7 @@ def _one_of(name: str, value: str, known: Iterable[str]) -> str:
     return value
 
 
-def _range(text: str) -> float:
+def read_range(text: str) -> float:
     seconds = range_seconds(text)
     if seconds is None:
         raise InvalidValueError(

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, Response, request
 
+from drm.costs_api import COSTS_PATH, costs_json
 from drm.decision import ScalingDecision
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.export_api import PATHS as EXPORT_PATHS
@@ -29,7 +30,7 @@ from drm.view import View
 WORD_FIELDS = ("action", "code", "actor", "outcome", "kind")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-PATHS = ("/api/v1/snapshot", "/api/v1/decisions", "/api/v1/decisions/ID", "/api/v1/explain", *EXPORT_PATHS)
+PATHS = ("/api/v1/snapshot", "/api/v1/decisions", "/api/v1/decisions/ID", "/api/v1/explain", COSTS_PATH, *EXPORT_PATHS)
 DIGITS = 15
 """Of the longest number that is read as an id."""
 
@@ -75,6 +76,10 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     @blueprint.get("/api/v1/explain")
     def explain() -> Response:
         return _of_moment(state, _explained)
+
+    @blueprint.get(COSTS_PATH)
+    def costs() -> Response:
+        return _of_moment(state, lambda view: _answer(costs_json(view, request.args)))
 
     add_routes(blueprint, state)
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from drm.actuation import Actuator
-from drm.cloud.accrual import provider_series
+from drm.cloud.accrual import Spend, provider_series
 from drm.cloud.manager import CloudProviderManager
 from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
@@ -25,9 +25,10 @@ from drm.history.archive import Archive
 from drm.history.lifetimes import Lifetimes
 from drm.history.remembered import Remembered
 from drm.history.rings import Rings
+from drm.history.spend_marks import SpendMarks
 from drm.ledger import Ledger
 from drm.ledger_query import Query
-from drm.meter import Meter
+from drm.meter import Meter, TaskCosts
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
 from drm.policies import Policy, parse_policy
@@ -106,6 +107,8 @@ class DynamicResourceManager:
         self._closed = False
         self._version = 0
         self._meter = Meter()
+        self.spend_marks = SpendMarks()
+        """What had been spent at moments that have passed."""
         self._remembered = Remembered(
             self.history, self.lifetimes, self._scaler.ledger, self._meter, self._pool.kinds, self._pool.tasks, self._pool.usage
         )
@@ -167,6 +170,7 @@ class DynamicResourceManager:
         departures, self._departures = self._departures, {}
         changed = self.lifetimes.observe(snapshot, departures)
         spend = self._meter.look(snapshot, self.history.sampling_seconds, task_changes)
+        self.spend_marks.keep(spend)
         if snapshot.ready:
             used, allocated = fractions_of_capacity(snapshot)
             series = fleet_series(snapshot) | provider_series(spend)
@@ -200,6 +204,16 @@ class DynamicResourceManager:
     def ledger(self) -> Ledger:
         """Every decision, for readers of any thread."""
         return self._scaler.ledger
+
+    @property
+    def spend(self) -> Spend:
+        """What its workers have cost so far, and what for, as of the last tick."""
+        return self._meter.spend
+
+    @property
+    def task_costs(self) -> TaskCosts:
+        """What the ended attempts at tasks of each name took of each kind of instance, since the start; a copy."""
+        return self._meter.task_costs()
 
     @property
     def cloud(self) -> CloudProviderManager:

@@ -6,7 +6,7 @@ look that saw it placed until the one that saw its end; of what its worker used 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +23,7 @@ MOST_NAMES = 1_000
 OTHER_NAMES = "other names"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class TaskCost:
     """What the ended attempts at tasks of one name took on one kind of instance, in worker-seconds."""
 
@@ -32,6 +32,10 @@ class TaskCost:
     used: float = 0.0
     useful: float = 0.0
     """What done ones used."""
+
+
+TaskCosts = Mapping[tuple[str, InstanceKind], TaskCost]
+"""By name of task and kind of instance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,7 @@ class Meter(Accrual):
 
     def __init__(self) -> None:
         super().__init__()
-        self.by_task: dict[tuple[str, InstanceKind], TaskCost] = {}
-        """By name and kind; what is read of it from another thread may be of two ticks."""
+        self._by_task: dict[tuple[str, InstanceKind], TaskCost] = {}
         self._names: set[str] = set()
         self._open: dict[str, _Open] = {}
         self._rows: dict[str, int] = {}
@@ -95,6 +98,10 @@ class Meter(Accrual):
         self.spend = replace(spend, parts=parts, ended=ended)
         return self.spend
 
+    def task_costs(self) -> dict[tuple[str, InstanceKind], TaskCost]:
+        """What the ended attempts took, by name of task and kind of instance: a copy, for any thread."""
+        return dict(self._by_task)
+
     def _match(self, snapshot: Snapshot) -> None:
         """The counters in the order of the snapshot's workers; who is new begins at nothing."""
         if snapshot.worker_ids is not self._ids:
@@ -123,18 +130,20 @@ class Meter(Accrual):
         seconds, used = (self._counters[:, row] - (opened.seconds, opened.used)).tolist()
         kind = int(self._kind[row])
         ended[kind, ENDED.index(task.state)] += opened.share * used
-        cost = self._cost(task.name, kinds[kind])
-        cost.attempts += 1
-        cost.requested += opened.share * seconds
-        cost.used += opened.share * used
-        cost.useful += opened.share * used if task.state == "done" else 0.0
+        key = self._name(task.name), kinds[kind]
+        before, taken = self._by_task.get(key, TaskCost()), opened.share * used
+        self._by_task[key] = TaskCost(
+            attempts=before.attempts + 1,
+            requested=before.requested + opened.share * seconds,
+            used=before.used + taken,
+            useful=before.useful + (taken if task.state == "done" else 0.0),
+        )
 
-    def _cost(self, name: str, kind: InstanceKind) -> TaskCost:
-        if name not in self._names:
-            if len(self._names) >= MOST_NAMES:
-                name = OTHER_NAMES
-            self._names.add(name)
-        return self.by_task.setdefault((name, kind), TaskCost())
+    def _name(self, name: str) -> str:
+        if name not in self._names and len(self._names) >= MOST_NAMES:
+            return OTHER_NAMES
+        self._names.add(name)
+        return name
 
 
 def _running(changes: Sequence[TaskChange]) -> list[Task]:

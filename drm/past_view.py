@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.cloud.accrual import Spend
 from drm.cloud.totals import Totals, in_order, lines_of
 from drm.decision import Band, Bounds, ScalingDecision
 from drm.errors import HistoryError
@@ -27,6 +28,7 @@ from drm.history.lifetimes import Lifetime, Newest, Present
 from drm.history.window import Sample
 from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
+from drm.meter import TaskCosts
 from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
 from drm.past_ledger import PastLedger
 from drm.past_spend import nothing_spent, spend_until
@@ -166,6 +168,15 @@ class PastView(Windows):
         kept = self._read(lambda archive: archive.spend_at(self.moment) or begun)
         spend = spend_until(self.moment, kept, self._present, self.manager.lifetimes, self._gaps)
         return Totals(in_order(lines_of(spend)), (), spend.time, spend.since, spend.uncounted_seconds)
+
+    def task_costs(self) -> TaskCosts:
+        """Empty: they are not kept of a moment of the past."""
+        return {}
+
+    def spends(self, range_seconds: float) -> tuple[Spend | None, Spend | None]:
+        """As `DRMState.spends`, by the last mark before the moment."""
+        marks = self.manager.spend_marks
+        return marks.at(self.start(range_seconds)) or marks.first(), marks.at(self.moment)
 
     def lifetimes_in(self, range_seconds: float) -> tuple[Lifetime, ...]:
         """The lifetimes that touch the range, as far as they had gone."""

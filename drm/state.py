@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import cast
 
+from drm.cloud.accrual import Spend
 from drm.cloud.manager import CloudProviderManager
 from drm.cloud.totals import Totals
 from drm.decision import Kind, ScalingDecision
@@ -20,6 +21,7 @@ from drm.history.recording import Recording
 from drm.ledger import Ledger
 from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
+from drm.meter import TaskCosts
 from drm.past_view import PastView, moment_text
 from drm.snapshot import Snapshot
 from drm.task_usage import UsageView
@@ -221,6 +223,16 @@ class DRMState(Windows):
     def ended_lifetimes(self, range_seconds: float, most: int) -> Newest:
         """Of the lifetimes that ended within the range the last ones."""
         return self.lifetimes.newest_ended(self.start(range_seconds), math.inf, most)
+
+    def task_costs(self) -> TaskCosts:
+        """What the ended attempts at tasks of each name took of each kind of instance, since the controller started."""
+        return self.manager.task_costs
+
+    def spends(self, range_seconds: float) -> tuple[Spend | None, Spend | None]:
+        """What the pool's workers had cost when a range began, or when they were first looked at, and by its end; None before the first
+        tick. Both are as near as the marks that are kept of that time: a minute, ten minutes or an hour."""
+        marks, now = self.manager.spend_marks, self.manager.spend
+        return marks.at(self.start(range_seconds)) or marks.first(), None if math.isnan(now.time) else now
 
     def cloud_totals(self) -> Totals:
         """What all providers have and cost, as it was last told; waits for none of them."""

@@ -7,6 +7,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.figures.ladder_text import ALL
 from drm.figures.theme import CONFIG
 
 KEY = "cloud"
@@ -32,6 +33,27 @@ def layout() -> list[Component]:
                 html.H2("By provider over time"),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
                 dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+            ],
+            className="drm-card",
+        ),
+        html.Section(
+            [
+                html.Div(
+                    [
+                        html.H2("What was paid, and what for"),
+                        html.Div(
+                            [
+                                html.Label("Of", htmlFor=ids.LADDER_OF),
+                                dbc.Select(id=ids.LADDER_OF, options=[ALL], value=ALL["value"], size="sm"),
+                            ],
+                            className="drm-choice",
+                        ),
+                    ],
+                    className="drm-card-head",
+                ),
+                html.P("", id=ids.LADDER_TEXT, className="drm-sentence"),
+                html.Div([], id=ids.LADDER_TABLE, className="drm-scroll"),
+                html.P("", id=ids.LADDER_NOTE, className="drm-note"),
             ],
             className="drm-card",
         ),

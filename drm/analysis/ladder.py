@@ -7,10 +7,10 @@ words of others (docs/cost-split.md): OpenCost's idle cost is paid - requested -
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -32,7 +32,7 @@ STEPS: Mapping[RungName, tuple[str, ...]] = MappingProxyType(
 PIECES = (*(name for parts in STEPS.values() for name in parts), "useful")
 """Into which all that was paid falls apart."""
 
-KeyOf = Callable[[InstanceKind], str]
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,11 @@ def ladder(start: Spend | None, end: Spend, chosen: Callable[[InstanceKind], boo
     return None if found is None else found.get("", _ladder(start, end, []))
 
 
-def by_key(start: Spend | None, end: Spend, key: KeyOf) -> dict[str, Ladder] | None:
+def by_key(start: Spend | None, end: Spend, key: Callable[[InstanceKind], Key]) -> dict[Key, Ladder] | None:
     """A ladder for each key that a kind of instance has; those on which nothing was spent are left out. None as in `ladder`."""
     if end.parts is None or end.ended is None:
         return None
-    groups: dict[str, list[int]] = {}
+    groups: dict[Key, list[int]] = {}
     seconds = end.seconds - _padded(None if start is None else start.seconds, end.seconds)
     for row, kind in enumerate(end.kinds):
         if seconds[row] > 0:

@@ -50,14 +50,10 @@ class SpendMarks:
             found = [self._last(marks, moment) for marks in self._levels]
         return max((one for one in found if one is not None), key=lambda one: one.time, default=None)
 
-    def between(self, since: float, until: float, most: int) -> list[Spend]:
-        """Those of a time, of the finest level that has no more of them than that and still keeps its begin."""
+    def first(self) -> Spend | None:
+        """The oldest mark; None where none is kept."""
         with self._lock:
-            for marks in self._levels:
-                chosen = [one for one in marks if since <= one.time <= until]
-                if len(chosen) <= most and marks and (marks[0].time <= since or marks is self._levels[-1]):
-                    return chosen
-            return list(self._levels[-1])[-most:]
+            return min((marks[0] for marks in self._levels if marks), key=lambda one: one.time, default=None)
 
     @staticmethod
     def _last(marks: deque[Spend], moment: float) -> Spend | None:

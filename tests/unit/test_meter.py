@@ -83,7 +83,7 @@ def test_the_parts_are_those_of_a_plain_loop_and_add_up_to_what_was_charged() ->
     manager, tally = DynamicResourceManager(SimulatedEngine(40, 3), bounds=Bounds(4, 40), now=0.0), Tally()
     for tick in range(360):
         tally.look(manager.advance(tick * 15.0))
-    spend = manager._meter.spend
+    spend = manager.spend
     assert spend.parts is not None and spend.ended is not None
     assert spend.parts.sum(axis=1).tolist() == pytest.approx(spend.seconds.tolist(), rel=1e-9)
     assert (spend.parts >= 0).all()
@@ -95,7 +95,7 @@ def test_the_parts_are_those_of_a_plain_loop_and_add_up_to_what_was_charged() ->
     done = tally.useful["done"]
     assert done > 1000 and spend.ended[:, ENDED.index("done")].sum() == pytest.approx(done, rel=1e-9)
     assert spend.ended.sum() <= spend.parts[:, PARTS.index("used")].sum()
-    costs = manager._meter.by_task.values()
+    costs = manager.task_costs.values()
     assert sum(one.useful for one in costs) == pytest.approx(done, rel=1e-9)
     assert sum(one.used for one in costs) == pytest.approx(spend.ended.sum(), rel=1e-9)
     assert all(one.useful <= one.used * (1 + 1e-12) <= one.requested * (1 + 1e-9) for one in costs)
@@ -114,7 +114,7 @@ def pool(*shapes: tuple[str, Resources], bounds: Bounds | None = None, policy: s
 
 def parts_of(manager: DynamicResourceManager) -> dict[str, float]:
     """Seconds by part, those that are not 0."""
-    parts = manager._meter.spend.parts
+    parts = manager.spend.parts
     assert parts is not None
     return {name: round(amount, 6) for name, amount in zip(PARTS, parts.sum(axis=0).tolist(), strict=True) if amount > 1e-9}
 
@@ -211,11 +211,11 @@ def test_only_a_done_task_was_useful() -> None:
     manager.advance(40.0)
     manager.finish(good.id)
     manager.advance(50.0)
-    spend = manager._meter.spend
+    spend = manager.spend
     assert spend.ended is not None
     # Half of the cpu is used: 20 s until the failure was seen, 30 s until the loss, 20 s of the second try.
     assert dict(zip(ENDED, spend.ended.sum(axis=0).tolist(), strict=True)) == {"done": 10.0, "failed": 10.0, "lost": 15.0, "cancelled": 0.0}
-    costs = {name: cost for (name, _), cost in manager._meter.by_task.items()}
+    costs = {name: cost for (name, _), cost in manager.task_costs.items()}
     assert (costs["good"].attempts, costs["good"].requested, costs["good"].used, costs["good"].useful) == (2, 50.0, 25.0, 10.0)
 
 

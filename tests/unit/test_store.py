@@ -53,7 +53,7 @@ def known(kept: Kept, snapshots: list[Snapshot]) -> Known:
         documents(manager.ledger),
         manager.ledger.next_id,
         manager.lifetimes.between(0, math.inf),
-        manager._accrual.spend,
+        manager.spend,
         manager.task_usage(),
         tuple(manager._pool.tasks.finished),
         end,
@@ -134,7 +134,7 @@ def test_lifetimes_are_as_they_were(both: Both) -> None:
 
 def test_sums_of_cost_go_on(both: Both) -> None:
     """Seconds by kind, and since when they are counted."""
-    again = both.after.manager._accrual.spend
+    again = both.after.manager.spend
     assert again.kinds == both.before.spend.kinds and again.since == both.before.spend.since
     np.testing.assert_array_equal(again.seconds, both.before.spend.seconds)
     assert both.before.spend.seconds.sum() > 0
@@ -323,7 +323,7 @@ def test_the_archive_tells_the_tasks_of_each_tick(tmp_path: Path) -> None:
             kept.engine.silence(0.4, 900)
         snapshot = kept.tick()
         there = {as_told(task) for task in (*table._queued.values(), *table.running.values())}
-        seen.append((snapshot.time, there, kept.manager.task_usage(), kept.manager._accrual.spend))
+        seen.append((snapshot.time, there, kept.manager.task_usage(), kept.manager.spend))
     kept.flush()
     archive = kept.store.archive
     lost = kept.store.file.read("SELECT count(*), max(attempt) FROM tasks WHERE state = 'lost'")[0]

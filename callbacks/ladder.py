@@ -1,0 +1,54 @@
+"""The account of what was paid and what for: filled with the Cloud tab's tick, for all workers or those of one kind of instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import Dash, Input, Output, no_update
+
+from drm import ids
+from drm.analysis.ladder import ladder
+from drm.callbacks import ladder_body
+from drm.callbacks.ticks import read_tick, view_at
+from drm.errors import InvalidValueError
+from drm.figures import ladder_text
+from drm.state import DRMState
+
+
+def register(app: Dash, state: DRMState) -> None:
+    """Adds the card's callback."""
+
+    @app.callback(
+        Output(ids.LADDER_TEXT, "children"),
+        Output(ids.LADDER_TABLE, "children"),
+        Output(ids.LADDER_NOTE, "children"),
+        Output(ids.LADDER_OF, "options"),
+        Input(ids.tick("cloud"), "data"),
+        Input(ids.LADDER_OF, "value"),
+        prevent_initial_call=True,
+    )
+    def render(tick: object, of: object) -> tuple[Any, ...]:
+        if tick is None:
+            return (no_update,) * 4
+        if not isinstance(of, str):
+            raise InvalidValueError(f"the account is of all workers or of one kind of instance, got {of!r}: reload the page")
+        asked = read_tick(tick)
+        view = view_at(state, asked.at)
+        start, end = view.spends(asked.range_seconds)
+        if end is None:
+            return (ladder_text.NOT_KEPT if view.moment is not None else ladder_text.NOTHING_YET), None, "", [ladder_text.ALL]
+        kinds = {ladder_text.kind_text(kind): kind for kind, seconds in zip(end.kinds, end.seconds.tolist(), strict=True) if seconds > 0}
+        # One that is gone from this range is chosen still; its account is empty.
+        chosen = [*kinds, *([of] if of and of not in kinds else [])]
+        options = [ladder_text.ALL, *({"label": name, "value": name} for name in chosen)] if len(chosen) > 1 or of else [ladder_text.ALL]
+        found = ladder(start, end, None if not of else lambda kind: ladder_text.kind_text(kind) == of)
+        if found is None:
+            return ladder_text.NOT_KEPT, None, "", options
+        simulated = view.snapshot.source.kind == "simulated"
+        has = found.paid.seconds > 0
+        return (
+            ladder_text.sentence(found, simulated=simulated),
+            ladder_body.table(found) if has else None,
+            ladder_text.note(found) if has else "",
+            options,
+        )
