@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -16,6 +15,24 @@ from drm.history.kept_usage import usage
 from drm.history.schema import VIEWS
 from drm.model import WORKER_STATES, Task
 from drm.task_usage import UsageView
+
+_AS_THEN = {
+    "attempt": "CASE WHEN ran THEN attempt ELSE greatest(0, attempt - 1) END",
+    "state": "CASE WHEN ran THEN 'running' ELSE 'queued' END",
+    "reason": "''",
+    "worker_id": "CASE WHEN ran THEN worker_id END",
+    "placed_at": "CASE WHEN ran THEN placed_at END",
+    "started_at": "CASE WHEN started_at <= $moment THEN started_at END",
+    "finished_at": "NULL",
+}
+"""Columns of a task as it was at a moment, by what became of it."""
+_TASKS_AT = (
+    f"SELECT {', '.join(_AS_THEN.get(name, name) for name in TASK_COLUMNS.split(', '))} FROM ("
+    f"SELECT *, coalesce(placed_at <= $moment, false) AS ran, 1 AS part FROM ({VIEWS['tasks']} "
+    "WHERE finished > $at AND finished - took <= $at) UNION ALL BY NAME "
+    "SELECT *, coalesce(placed_at <= $moment, false) AS ran, 2 AS part FROM open_tasks WHERE queued_at <= $moment"
+    ") ORDER BY part, submitted_at, task_id"
+)
 
 
 class ArchiveReader:
@@ -31,13 +48,8 @@ class ArchiveReader:
 
     def tasks_at(self, moment: float) -> tuple[Task, ...]:
         """All tasks that were submitted and had not ended at a moment, `queued` or `running` as they were then."""
-        ended = self._file.read(
-            f"SELECT {TASK_COLUMNS} FROM ({VIEWS['tasks']} WHERE finished > $at AND finished - took <= $at) ORDER BY submitted_at, task_id",
-            {"at": ticks_of(moment)},
-        )
-        columns = TASK_COLUMNS.replace("started_at, finished_at", "NULL, NULL")
-        still_open = self._file.read(f"SELECT {columns} FROM open_tasks WHERE queued_at <= ? ORDER BY submitted_at, task_id", [moment])
-        return tuple(_as_at(task_of(row), moment) for row in (*ended, *still_open))
+        rows = self._file.read(_TASKS_AT, {"moment": moment, "at": ticks_of(moment)})
+        return tuple(map(task_of, rows))
 
     def task_usage(self, since: float, until: float) -> UsageView:
         """What tasks used that ended in this time, by name and request: the newest of each."""
@@ -46,20 +58,6 @@ class ArchiveReader:
     def spend_at(self, moment: float) -> Spend | None:
         """What there was and what it had cost by then; None where that is not kept."""
         return spend_at(self._file, moment)
-
-
-def _as_at(task: Task, moment: float) -> Task:
-    ran = task.placed_at <= moment
-    return replace(
-        task,
-        state="running" if ran else "queued",
-        attempt=task.attempt if ran else max(0, task.attempt - 1),
-        worker_id=task.worker_id if ran else None,
-        placed_at=task.placed_at if ran else math.nan,
-        started_at=task.started_at if task.started_at <= moment else math.nan,
-        finished_at=math.nan,
-        reason="",
-    )
 
 
 def spend_at(file: HistoryFile, moment: float) -> Spend | None:

@@ -22,7 +22,7 @@ def task_of(row: Sequence[Any], used: Sequence[Any] = (False,)) -> Task:
     return Task(
         id=task_id,
         name=name,
-        resources=Resources(cpu, memory, gpu, gpu_memory),
+        resources=_resources(cpu, memory, gpu, gpu_memory),
         state=state,
         submitted_at=submitted,
         attempt=attempt,
@@ -34,6 +34,11 @@ def task_of(row: Sequence[Any], used: Sequence[Any] = (False,)) -> Task:
         reason=reason,
         used=Resources(*(amount or 0.0 for amount in used[1:])) if used[0] else None,
     )
+
+
+@lru_cache(maxsize=4096)
+def _resources(cpu: float, memory: float, gpu: float, gpu_memory: float) -> Resources:
+    return Resources(cpu, memory, gpu, gpu_memory)
 
 
 @lru_cache(maxsize=4096)

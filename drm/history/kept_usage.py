@@ -1,53 +1,107 @@
-"""What ended tasks used, read from the history file: of each shape the newest samples, among millions of attempts."""
+"""What ended tasks used, read from the history file: of each shape the newest samples, among millions of attempts.
+
+Most shapes have enough of them in the last minutes, so time is gone back over in slices, each some times as long as the one before it. In
+a slice only those shapes are read of which there are too few yet.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from drm.history.attempts import NOTHING_LEARNT, request_of, ticks_of
 from drm.history.file import HistoryFile
 from drm.history.schema import TICKS_A_SECOND
 from drm.model import RESOURCES
-from drm.task_usage import OUTCOMES, SAMPLE, SAMPLES_KEPT, SHAPES_KEPT, TaskShape, UsageView
+from drm.task_usage import OUTCOMES, SAMPLE, SAMPLES_KEPT, SHAPES_KEPT, Samples, TaskShape, UsageView
+
+FIRST_SECONDS, WIDER = 900, 8
+"""How long the first slice is, and how many times as long the next one."""
+FEWEST_ROWS = 20_000
+"""A slice with fewer is made longer."""
+MOST_ROWS = 100_000
+"""Of a slice with more the newest rows of each shape are looked for before they are read."""
+
+Key = tuple[str, str]
+"""A shape as its rows tell it: name and request."""
+
+
+def _text(words: Collection[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+_WANTED = "WITH wanted AS (SELECT unnest($names) AS name, unnest($requests) AS request, unnest(range(len($names))) AS shape) "
+_ENDED = (
+    "FROM attempts JOIN wanted USING (name, request) WHERE finished > $start AND finished <= $stop AND waited IS NOT NULL "
+    f"AND state IN ({_text(OUTCOMES)}) AND (state <> 'lost' OR reason NOT IN ({_text(NOTHING_LEARNT)}))"
+)
+_RAN = "greatest(0, took - waited - coalesce(delayed, 0))"
+_ROWS = (
+    f"shape, finished, attempts.rowid AS written, {_RAN} / {TICKS_A_SECOND}.0 AS run_seconds, hint_seconds, used_cpu, used_memory, "
+    f"used_gpu, used_gpu_memory, list_position([{_text(OUTCOMES)}], state) - 1 AS outcome, coalesce(out_of_memory, false) AS out_of_memory"
+)
+_ALL = f"{_WANTED} SELECT {_ROWS} {_ENDED}"
+_NEWEST = (
+    # A heap for each shape, where a window over millions of tasks would sort them all.
+    f"{_WANTED}, newest AS (SELECT shape, list_min(max(finished, {SAMPLES_KEPT})) AS newest_since {_ENDED} GROUP BY shape) "
+    f"SELECT {_ROWS} {_ENDED.replace(' WHERE', ' JOIN newest USING (shape) WHERE')} AND finished >= newest_since"
+)
 
 
 def usage(file: HistoryFile, since: float, until: float) -> UsageView:
-    """The newest samples of each shape of the tasks that ended in a time."""
-    ended = (
-        "finished > $since AND finished <= $until AND state IN ('done', 'failed', 'lost') AND waited IS NOT NULL "
-        "AND (state <> 'lost' OR reason NOT IN (SELECT unnest($nothing_learnt)))"
-    )
-    # From when on the newest of a shape are: a heap for each shape, where a window over millions of tasks would sort them all.
-    found = file.columns(
-        f"WITH newest AS (SELECT name, request, list_min(max(finished, {SAMPLES_KEPT})) AS newest_since "
-        f"FROM attempts WHERE {ended} GROUP BY ALL) "
-        f"SELECT name, request, finished / {TICKS_A_SECOND}.0 AS finished_at, "
-        f"greatest(0, took - waited - coalesce(delayed, 0)) / {TICKS_A_SECOND}.0 AS run_seconds, hint_seconds, "
-        "used_cpu, used_memory, used_gpu, used_gpu_memory, state, out_of_memory FROM attempts "
-        f"JOIN newest USING (name, request) WHERE finished >= newest_since AND {ended} ORDER BY name, request, finished",
-        {"since": ticks_of(since), "until": ticks_of(until), "nothing_learnt": list(NOTHING_LEARNT)},
-    )
-    count = len(found["name"])
-    samples = np.zeros(count, SAMPLE)
-    for name in ("finished_at", "run_seconds", "hint_seconds"):
-        samples[name] = np.ma.filled(found[name], np.nan)
+    """The newest samples of each shape of the tasks that ended in a time; of those that ended at once the last written ones."""
+    found: dict[Key, Samples] = {}
+    for start, stop, rows in _slices(file, ticks_of(since), ticks_of(until)):
+        wanted = [shape for shape in _shapes(file, start, stop) if len(found.get(shape, ())) < SAMPLES_KEPT]
+        for shape, samples in _newest(file, start, stop, wanted, _NEWEST if rows > MOST_ROWS else _ALL):
+            found[shape] = np.concatenate([samples, found[shape]])[-SAMPLES_KEPT:] if shape in found else samples
+    for samples in found.values():
+        samples.flags.writeable = False
+    newest = sorted(sorted(found), key=lambda shape: float(found[shape]["finished_at"][-1]))[-SHAPES_KEPT:]
+    shapes = {TaskShape(name, request_of(request)): found[name, request] for name, request in newest}
+    return UsageView(sum(map(len, found.values())), MappingProxyType(shapes), max(0, len(found) - SHAPES_KEPT))
+
+
+def _slices(file: HistoryFile, since: int, until: int) -> Iterator[tuple[int, int, int]]:
+    """The time in ticks, in parts (after, up to), newest first, with how many rows each has."""
+    oldest, newest = file.read("SELECT min(finished), max(finished) FROM attempts")[0]
+    if oldest is None:
+        return
+    since, stop, length = max(since, oldest - 1), min(until, newest), FIRST_SECONDS * TICKS_A_SECOND
+    while stop > since:
+        start = max(since, stop - length)
+        rows = file.read("SELECT count(*) FROM attempts WHERE finished > ? AND finished <= ?", [start, stop])[0][0]
+        if rows >= FEWEST_ROWS or start == since:
+            yield start, stop, rows
+            stop, length = start, length * WIDER
+        else:
+            length *= max(2, min(WIDER, FEWEST_ROWS // max(1, rows) + 1))
+
+
+def _shapes(file: HistoryFile, start: int, stop: int) -> list[Key]:
+    return [
+        (name, request)
+        for name, request in file.read("SELECT DISTINCT name, request FROM attempts WHERE finished > ? AND finished <= ?", [start, stop])
+    ]
+
+
+def _newest(file: HistoryFile, start: int, stop: int, shapes: Sequence[Key], query: str) -> Iterator[tuple[Key, Samples]]:
+    """Of each of these shapes that ended in a slice the newest samples, oldest first."""
+    if not shapes:
+        return
+    names, requests = map(list, zip(*shapes, strict=True))
+    rows = file.columns(query, {"start": start, "stop": stop, "names": names, "requests": requests})
+    order = np.lexsort((rows["written"], rows["finished"], rows["shape"]))
+    shape = rows["shape"][order]
+    samples = np.zeros(len(order), SAMPLE)
+    samples["finished_at"] = rows["finished"][order] / TICKS_A_SECOND
+    for field in ("run_seconds", "outcome", "out_of_memory"):
+        samples[field] = rows[field][order]
+    samples["hint_seconds"] = np.ma.filled(rows["hint_seconds"], np.nan)[order]
     for index, resource in enumerate(RESOURCES):
-        samples["used"][:, index] = np.ma.filled(found[f"used_{resource}"], np.nan)
-    samples["outcome"] = [OUTCOMES.index(state) for state in found["state"]]
-    samples["out_of_memory"] = np.ma.filled(found["out_of_memory"], False)
-    shapes: dict[TaskShape, npt.NDArray[Any]] = {}
-    names, requests = np.asarray(found["name"], object), np.asarray(found["request"], object)
-    new = np.ones(count, bool)
-    new[1:] = (names[1:] != names[:-1]) | (requests[1:] != requests[:-1])
-    starts = np.flatnonzero(new)
-    for start, end in pairwise((*starts, count)):
-        part = samples[start:end][-SAMPLES_KEPT:]
-        part.flags.writeable = False
-        shapes[TaskShape(str(names[start]), request_of(requests[start]))] = part
-    newest = sorted(shapes, key=lambda shape: float(shapes[shape]["finished_at"][-1]))[-SHAPES_KEPT:]
-    return UsageView(count, MappingProxyType({shape: shapes[shape] for shape in newest}), max(0, len(shapes) - SHAPES_KEPT))
+        samples["used"][:, index] = np.ma.filled(rows[f"used_{resource}"], np.nan)[order]
+    for first, end in pairwise((*np.flatnonzero(np.diff(shape, prepend=-1)).tolist(), len(order))):
+        yield shapes[shape[first]], samples[max(first, end - SAMPLES_KEPT) : end].copy()

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 FEW_BATCHES = 5
 CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS = 300.0, 60.0, 3600.0
+LOG_BYTES, LOG_SECONDS = 32 * 2**20, 20.0
+"""A longer log is merged into the file before its time, but no more often than that: what merging takes grows with the log."""
 JUMP_SECONDS = 86_400.0
 """After a longer time between two ticks, which may be a clock that was set wrongly, nothing is taken away for `FORGET_SECONDS`."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -33,6 +35,10 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 REOPEN_AFTER, ANEW_AFTER = 2, 4
 """After so many failures in a row the file is opened again; after so many that made it invalid it counts as damaged."""
 STOP_SECONDS = 3.0
+LAST_LOG_BYTES = 4 * 2**20
+"""A longer log is not merged at the end of the program: the next start reads it as it is."""
+WITHIN_SECONDS, INTERRUPT_SECONDS = 20.0, 0.25
+"""So long an end waits for a call of DuckDB that nothing can interrupt, as a checkpoint is; and how often it tries to."""
 
 
 class Recorder:
@@ -47,7 +53,7 @@ class Recorder:
         self._in_hand: list[Batch] = []
         """What is being written, or waits to be tried again."""
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._hurried = False
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._writing: Writing | None = None
@@ -95,8 +101,7 @@ class Recorder:
     def keep(self, batch: Batch) -> None:
         """Hands over what a tick was; returns at once."""
         with self._changed:
-            dropped = self._waiting.add(batch)
-            if dropped:
+            if dropped := self._waiting.add(batch):
                 self._drop(dropped)
             self._note(waiting=len(self._waiting))
             self._changed.notify_all()
@@ -107,8 +112,8 @@ class Recorder:
             return self._changed.wait_for(lambda: not self._waiting and not self._in_hand, timeout_seconds)
 
     def stop(self) -> None:
-        """Writes what waits, as far as that goes within `STOP_SECONDS`, and closes the file, in the process that made it only; a checkpoint
-        that takes longer is left to the next start."""
+        """Writes what waits, as far as that goes within `STOP_SECONDS`, and closes the file, in the process that made it only. A long log
+        is left to the next start."""
         atexit.unregister(self.stop)
         if os.getpid() != self._process:
             return
@@ -117,12 +122,20 @@ class Recorder:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
-            if self._thread.is_alive():
-                # A thread that is still within the database when the program ends would abort it.
-                self._file.interrupt()
-                self._thread.join(STOP_SECONDS)
+            self._hurry(self._thread)
         if self._thread is None or not self._thread.is_alive():
             self._file.close()
+        if self._waiting or self._in_hand:
+            logger.warning("history: the last %d ticks could not be written before the end", len(self._waiting) + len(self._in_hand))
+
+    def _hurry(self, thread: threading.Thread) -> None:
+        """Ends the thread after what it does in the database now: one that is still within it when the program ends aborts that."""
+        self._hurried = True
+        give_up_at = time.monotonic() + WITHIN_SECONDS
+        while thread.is_alive() and time.monotonic() < give_up_at:
+            # An interrupt between two statements is lost.
+            self._file.interrupt()
+            thread.join(INTERRUPT_SECONDS)
 
     def _run(self) -> None:
         while True:
@@ -153,7 +166,7 @@ class Recorder:
 
     def _step(self) -> bool:
         """Writes what is in hand, or tries to open the file; whether all is well."""
-        if self._clock() < self._retry_at and not self._stopping:
+        if self._hurried or (self._clock() < self._retry_at and not self._stopping):
             return False
         try:
             if self._writing is None:
@@ -164,7 +177,8 @@ class Recorder:
                 self._in_hand = []
             self._tidy()
         except HistoryFileError as error:
-            self._fail(error)
+            if not self._hurried:
+                self._fail(error)
             return False
         except Exception as error:
             # Whatever it is, the thread that keeps history must not end with it.
@@ -231,8 +245,10 @@ class Recorder:
         return events
 
     def _tidy(self) -> None:
-        """Retention and checkpoints, one small step after the other."""
+        """Retention and checkpoints, one small step after the other; none that an end would have to wait for."""
         assert self._writing is not None
+        if self._stopping:
+            return
         now, written = self._clock(), math.isfinite(self.recording.complete_until)
         if now >= self._next_retention and written:
             self._next_retention = now + RETENTION_SECONDS
@@ -241,7 +257,8 @@ class Recorder:
         if now >= self._next_forgetting and written:
             self._next_forgetting = now + FORGET_SECONDS
             self._writing.forget_workers()
-        if now >= self._next_checkpoint:
+        is_long = now >= self._next_checkpoint - CHECKPOINT_SECONDS + LOG_SECONDS and self._file.log_bytes > LOG_BYTES
+        if now >= self._next_checkpoint or is_long:
             self._next_checkpoint = now + CHECKPOINT_SECONDS
             self._file.checkpoint()
 
@@ -249,8 +266,10 @@ class Recorder:
         if self._writing is None:
             return
         try:
-            self._writing.finish()
-            self._file.checkpoint()
+            if not self._hurried:
+                self._writing.finish()
+            if not self._hurried and self._file.log_bytes <= LAST_LOG_BYTES:
+                self._file.checkpoint()
         except HistoryFileError as error:
             logger.warning("history: %s", error)
         self._file.close()
