@@ -12,6 +12,7 @@ from drm.history.attempts import ticks_of
 from drm.history.file import HistoryFile
 from drm.history.from_rows import KIND_COLUMNS, TASK_COLUMNS, kind_of, task_of
 from drm.history.kept_usage import usage
+from drm.history.known_shapes import KnownShapes
 from drm.history.schema import VIEWS
 from drm.model import WORKER_STATES, Task
 from drm.task_usage import UsageView
@@ -38,8 +39,8 @@ _TASKS_AT = (
 class ArchiveReader:
     """The `Archive` over a file; what cannot be read now is not known."""
 
-    def __init__(self, file: HistoryFile, complete_until: Callable[[], float]) -> None:
-        self._file, self._complete_until = file, complete_until
+    def __init__(self, file: HistoryFile, known: KnownShapes, complete_until: Callable[[], float]) -> None:
+        self._file, self._known, self._complete_until = file, known, complete_until
 
     @property
     def complete_until(self) -> float:
@@ -53,7 +54,7 @@ class ArchiveReader:
 
     def task_usage(self, since: float, until: float) -> UsageView:
         """What tasks used that ended in this time, by name and request: the newest of each."""
-        return usage(self._file, since, until)
+        return usage(self._file, self._known, since, until)
 
     def spend_at(self, moment: float) -> Spend | None:
         """What there was and what it had cost by then; None where that is not kept."""

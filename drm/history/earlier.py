@@ -14,6 +14,7 @@ from drm.history.file import HistoryFile
 from drm.history.gaps import Gap, gaps
 from drm.history.kept_rings import kept_rings
 from drm.history.kept_usage import usage
+from drm.history.known_shapes import KnownShapes
 from drm.history.lifetimes import Lifetime
 from drm.history.remembered import Remembered
 from drm.history.rows import decision_columns
@@ -63,7 +64,7 @@ class Earlier:
         remembered.usage.load(self.usage)
 
 
-def read_earlier(file: HistoryFile, now: float) -> Earlier | None:
+def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier | None:
     """None where there was no earlier run. The ledger's row that still grew is written as one of its own."""
     last = reading.last_epoch(file)
     if not math.isfinite(last):
@@ -83,5 +84,5 @@ def read_earlier(file: HistoryFile, now: float) -> Earlier | None:
         decisions=reading.kept_decisions(file),
         spend=reading.spend(file),
         finished=reading.finished_tasks(file),
-        usage=usage(file, -math.inf, until),
+        usage=usage(file, known, -math.inf, until),
     )

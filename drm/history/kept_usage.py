@@ -14,6 +14,7 @@ import numpy as np
 
 from drm.history.attempts import NOTHING_LEARNT, request_of, ticks_of
 from drm.history.file import HistoryFile
+from drm.history.known_shapes import Key, KnownShapes
 from drm.history.schema import TICKS_A_SECOND
 from drm.model import RESOURCES
 from drm.task_usage import OUTCOMES, SAMPLE, SAMPLES_KEPT, SHAPES_KEPT, Samples, TaskShape, UsageView
@@ -24,9 +25,6 @@ FEWEST_ROWS = 20_000
 """A slice with fewer is made longer."""
 MOST_ROWS = 100_000
 """Of a slice with more the newest rows of each shape are looked for before they are read."""
-
-Key = tuple[str, str]
-"""A shape as its rows tell it: name and request."""
 
 
 def _text(words: Collection[str]) -> str:
@@ -51,11 +49,12 @@ _NEWEST = (
 )
 
 
-def usage(file: HistoryFile, since: float, until: float) -> UsageView:
-    """The newest samples of each shape of the tasks that ended in a time; of those that ended at once the last written ones."""
+def usage(file: HistoryFile, known: KnownShapes, since: float, until: float) -> UsageView:
+    """The newest samples of each shape of the tasks that ended in a time; of those that ended at once the last written ones. `known`: what
+    earlier calls for the same file have found out."""
     found: dict[Key, Samples] = {}
     for start, stop, rows in _slices(file, ticks_of(since), ticks_of(until)):
-        wanted = [shape for shape in _shapes(file, start, stop) if len(found.get(shape, ())) < SAMPLES_KEPT]
+        wanted = [shape for shape in known.between(file, start, stop) if len(found.get(shape, ())) < SAMPLES_KEPT]
         for shape, samples in _newest(file, start, stop, wanted, _NEWEST if rows > MOST_ROWS else _ALL):
             found[shape] = np.concatenate([samples, found[shape]])[-SAMPLES_KEPT:] if shape in found else samples
     for samples in found.values():
@@ -79,13 +78,6 @@ def _slices(file: HistoryFile, since: int, until: int) -> Iterator[tuple[int, in
             stop, length = start, length * WIDER
         else:
             length *= max(2, min(WIDER, FEWEST_ROWS // max(1, rows) + 1))
-
-
-def _shapes(file: HistoryFile, start: int, stop: int) -> list[Key]:
-    return [
-        (name, request)
-        for name, request in file.read("SELECT DISTINCT name, request FROM attempts WHERE finished > ? AND finished <= ?", [start, stop])
-    ]
 
 
 def _newest(file: HistoryFile, start: int, stop: int, shapes: Sequence[Key], query: str) -> Iterator[tuple[Key, Samples]]:

@@ -27,6 +27,7 @@ from drm.history.earlier import Earlier, read_earlier
 from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.folder import HistoryFolder
 from drm.history.gaps import Gap
+from drm.history.known_shapes import KnownShapes
 from drm.history.lifetimes import Lifetime, Lifetimes
 from drm.history.recorder import Recorder
 from drm.history.recording import Recording
@@ -79,7 +80,8 @@ class HistoryStore:
         self._ended_early: tuple[Lifetime, ...] = ()
         self._first_number = 1
         self._epoch = math.nan
-        self.archive = ArchiveReader(self._file, lambda: self.recording.complete_until)
+        self._known = KnownShapes()
+        self.archive = ArchiveReader(self._file, self._known, lambda: self.recording.complete_until)
         self.copies = Copies(self._file)
         try:
             self.folder.hold()
@@ -220,7 +222,7 @@ class HistoryStore:
     def _read(self, now: float, remembered: Remembered) -> Callable[[], None]:
         """Reads all that is to be taken over, and returns what takes it over."""
         runs.check_source(self._file, self._source)
-        earlier = read_earlier(self._file, now)
+        earlier = read_earlier(self._file, self._known, now)
         return _fill_nothing if earlier is None else lambda: self._fill(earlier, remembered)
 
     def _fill(self, earlier: Earlier, remembered: Remembered) -> None:

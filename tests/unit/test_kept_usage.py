@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from drm.history import kept_usage
+from drm.history import kept_usage, known_shapes
 from drm.history.attempts import NOTHING_LEARNT, request_of
 from drm.history.file import HistoryFile
 from drm.history.kept_usage import usage
+from drm.history.known_shapes import KnownShapes
 from drm.history.schema import TICKS_A_SECOND
 from drm.model import RESOURCES
 from drm.task_usage import OUTCOMES, SAMPLES_KEPT, TaskShape, UsageView
 
 BEGUN, LASTED = 1_700_000_000.0, 40_000.0
+HOUR_TICKS = 3600 * TICKS_A_SECOND
 REQUESTS = ("1.0 0.0 0.0 0.0", "1.0 1048576.0 0.0 0.0", "2.0 1048576.0 1.0 0.0")
 COLUMNS = "name, request, finished, took, waited, delayed, hint_seconds, used_cpu, used_memory, used_gpu, used_gpu_memory, state, reason"
 ENDS = ((-math.inf, math.inf), (BEGUN + 9_000.0, BEGUN + 30_000.0), (-math.inf, BEGUN + 700.0), (BEGUN + 38_000.0, math.inf))
@@ -65,12 +67,12 @@ def read_whole(file: HistoryFile, since: float, until: float) -> dict[TaskShape,
         nothing_learnt = state == "lost" and reason in NOTHING_LEARNT
         if since < at <= until and waited is not None and state in OUTCOMES and not nothing_learnt:
             run = max(0, took - waited - (delayed or 0)) / TICKS_A_SECOND
-            sample = (at, run, known(hint), [known(one) for one in used], OUTCOMES.index(state), bool(ended))
+            sample = (at, run, number(hint), [number(one) for one in used], OUTCOMES.index(state), bool(ended))
             found[TaskShape(name, request_of(request))].append(sample)
     return {shape: samples[-SAMPLES_KEPT:] for shape, samples in found.items()}
 
 
-def known(value: float | None) -> float:
+def number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
@@ -94,8 +96,9 @@ def test_slices_say_what_every_row_says(file: HistoryFile, seed: int, fewest: in
     monkeypatch.setattr(kept_usage, "FEWEST_ROWS", fewest)
     monkeypatch.setattr(kept_usage, "MOST_ROWS", most)
     file.write([("attempts", rows(seed))])
-    for since, until in ENDS:
-        view, whole = usage(file, since, until), read_whole(file, since, until)
+    known = KnownShapes()
+    for since, until in ENDS * 2:
+        view, whole = usage(file, known, since, until), read_whole(file, since, until)
         assert told(view) == {shape: repr(samples) for shape, samples in whole.items()}
         assert view.version == sum(map(len, whole.values())) and view.forgotten == 0 and len(view.samples) > 2
         ends = [samples["finished_at"][-1] for samples in view.samples.values()]
@@ -108,11 +111,48 @@ def test_the_shapes_that_ended_last_are_kept(file: HistoryFile, monkeypatch: pyt
     file.write([("attempts", rows(0))])
     whole = read_whole(file, -math.inf, math.inf)
     newest = sorted(whole, key=lambda shape: whole[shape][-1][0])[-4:]
-    view = usage(file, -math.inf, math.inf)
+    view = usage(file, KnownShapes(), -math.inf, math.inf)
     assert set(view.samples) == set(newest) and view.forgotten == len(whole) - 4 > 5
+
+
+def test_days_are_looked_through_again_where_they_have_changed(file: HistoryFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that comes late, rows that retention takes, and a file that began anew: what was remembered of a day does not hide them."""
+    monkeypatch.setattr(known_shapes, "DAY_TICKS", HOUR_TICKS)
+    monkeypatch.setattr(kept_usage, "FEWEST_ROWS", 500)
+    attempts, known = rows(0), KnownShapes()
+    file.write([("attempts", attempts)])
+
+    def is_whole() -> bool:
+        view, whole = usage(file, known, -math.inf, math.inf), read_whole(file, -math.inf, math.inf)
+        return told(view) == {shape: repr(samples) for shape, samples in whole.items()}
+
+    assert is_whole() and is_whole()
+    late = {name: column[2_500:2_501].copy() for name, column in attempts.items()}
+    late["name"][:], late["state"][:], late["waited"] = "late", "done", np.zeros(1, np.int64)
+    file.write([("attempts", late)])
+    assert is_whole() and any(shape.name == "late" for shape in usage(file, known, -math.inf, math.inf).samples)
+    file.write([], [("DELETE FROM attempts WHERE finished < ?", [int(attempts["finished"][1_000])])])
+    assert is_whole()
+    file.start_anew()
+    file.write([("attempts", {name: column[3_000:] for name, column in rows(1).items()})])
+    assert is_whole()
+
+
+def test_of_days_that_are_known_only_the_edges_are_read(file: HistoryFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how many rows they have."""
+    monkeypatch.setattr(known_shapes, "DAY_TICKS", HOUR_TICKS)
+    known, asked = KnownShapes(), list[Any]()
+    file.write([("attempts", rows(0))])
+    start, stop = (int((BEGUN + seconds) * TICKS_A_SECOND) for seconds in (5_000.0, 35_000.0))
+    found = known.between(file, start, stop)
+    read = file.read
+    monkeypatch.setattr(file, "read", lambda query, values: asked.append((query, values)) or read(query, values))
+    assert known.between(file, start, stop) == found > {("job 0", REQUESTS[0])}
+    looked_through = sum(end - first for query, (first, end) in asked if "name" in query)
+    assert len(asked) == 3 and 0 < looked_through < 2 * HOUR_TICKS
 
 
 def test_an_empty_file_has_no_samples(file: HistoryFile) -> None:
     """Nothing ended, so there is nothing."""
-    view = usage(file, -math.inf, math.inf)
+    view = usage(file, KnownShapes(), -math.inf, math.inf)
     assert (view.version, dict(view.samples), view.forgotten) == (0, {}, 0)
