@@ -23,7 +23,7 @@ FIRST_SECONDS, WIDER = 900, 8
 """How long the first slice is, and how many times as long the next one."""
 FEWEST_ROWS = 20_000
 """A slice with fewer is made longer."""
-MOST_ROWS = 100_000
+MOST_ROWS = 250_000
 """Of a slice with more the newest rows of each shape are looked for before they are read."""
 
 
