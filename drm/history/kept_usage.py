@@ -1,7 +1,7 @@
 """What ended tasks used, read from the history file: of each shape the newest samples, among millions of attempts.
 
-Most shapes have enough of them in the last minutes, so time is gone back over in slices, each some times as long as the one before it. In
-a slice only those shapes are read of which there are too few yet.
+Most shapes have enough of them in the last minutes, so time is gone back over in slices, each some times as long as the one before it, for
+those shapes of which there are too few yet, and no further than there are any.
 """
 
 from __future__ import annotations
@@ -53,23 +53,25 @@ def usage(file: HistoryFile, known: KnownShapes, since: float, until: float) -> 
     """The newest samples of each shape of the tasks that ended in a time; of those that ended at once the last written ones. `known`: what
     earlier calls for the same file have found out."""
     found: dict[Key, Samples] = {}
-    for start, stop, rows in _slices(file, ticks_of(since), ticks_of(until)):
-        wanted = [shape for shape in known.between(file, start, stop) if len(found.get(shape, ())) < SAMPLES_KEPT]
+    oldest, newest = file.read("SELECT coalesce(min(finished), 0), coalesce(max(finished), 0) FROM attempts")[0]
+    first, last = max(ticks_of(since), oldest - 1), min(ticks_of(until), newest)
+    wanted = sorted(known.between(file, first, last))
+    for start, stop, rows in _slices(file, first, last) if wanted else ():
         for shape, samples in _newest(file, start, stop, wanted, _NEWEST if rows > MOST_ROWS else _ALL):
             found[shape] = np.concatenate([samples, found[shape]])[-SAMPLES_KEPT:] if shape in found else samples
+        wanted = [shape for shape in wanted if len(found.get(shape, ())) < SAMPLES_KEPT]
+        if not wanted:
+            break
     for samples in found.values():
         samples.flags.writeable = False
-    newest = sorted(sorted(found), key=lambda shape: float(found[shape]["finished_at"][-1]))[-SHAPES_KEPT:]
-    shapes = {TaskShape(name, request_of(request)): found[name, request] for name, request in newest}
+    latest = sorted(sorted(found), key=lambda shape: float(found[shape]["finished_at"][-1]))[-SHAPES_KEPT:]
+    shapes = {TaskShape(name, request_of(request)): found[name, request] for name, request in latest}
     return UsageView(sum(map(len, found.values())), MappingProxyType(shapes), max(0, len(found) - SHAPES_KEPT))
 
 
 def _slices(file: HistoryFile, since: int, until: int) -> Iterator[tuple[int, int, int]]:
     """The time in ticks, in parts (after, up to), newest first, with how many rows each has."""
-    oldest, newest = file.read("SELECT min(finished), max(finished) FROM attempts")[0]
-    if oldest is None:
-        return
-    since, stop, length = max(since, oldest - 1), min(until, newest), FIRST_SECONDS * TICKS_A_SECOND
+    stop, length = until, FIRST_SECONDS * TICKS_A_SECOND
     while stop > since:
         start = max(since, stop - length)
         rows = file.read("SELECT count(*) FROM attempts WHERE finished > ? AND finished <= ?", [start, stop])[0][0]
@@ -82,8 +84,6 @@ def _slices(file: HistoryFile, since: int, until: int) -> Iterator[tuple[int, in
 
 def _newest(file: HistoryFile, start: int, stop: int, shapes: Sequence[Key], query: str) -> Iterator[tuple[Key, Samples]]:
     """Of each of these shapes that ended in a slice the newest samples, oldest first."""
-    if not shapes:
-        return
     names, requests = map(list, zip(*shapes, strict=True))
     rows = file.columns(query, {"start": start, "stop": stop, "names": names, "requests": requests})
     order = np.lexsort((rows["written"], rows["finished"], rows["shape"]))
