@@ -14,14 +14,15 @@ from drm.state import DRMState
 from drm.tabs import TABS
 
 BUTTONS = (ids.LOOK_BACK, ids.LIVE, ids.MINUTE_BEFORE, ids.MINUTE_AFTER, ids.AS_OF_DECISION)
+MOVES = (Output(ids.AT, "data", allow_duplicate=True), Output(ids.TIME_WORDS, "children", allow_duplicate=True))
+"""What goes to another moment sets: the moment, or why there is none."""
 
 
 def register(app: Dash, state: DRMState) -> None:
     """Adds the callbacks of the moment."""
     app.clientside_callback(
         in_browser("moment"),
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        *MOVES,
         *(Input(button, "n_clicks") for button in BUTTONS),
         Input(ids.JUMP, "value"),
         State(ids.AT, "data"),
@@ -48,8 +49,7 @@ def register(app: Dash, state: DRMState) -> None:
     busy = [ids.SHELL_KEY, *(tab.key for tab in TABS), ids.DETAIL_KEY, ids.EXPLANATION_KEY]
     app.clientside_callback(
         in_browser("play"),
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        *MOVES,
         Input(ids.PLAY_CLOCK, "n_intervals"),
         State(ids.AT, "data"),
         State(ids.SPEED, "value"),
@@ -63,8 +63,7 @@ def register(app: Dash, state: DRMState) -> None:
 
 def _register_step(app: Dash, state: DRMState, button: str, *, forward: bool) -> None:
     @app.callback(
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        *MOVES,
         Input(button, "n_clicks"),
         State(ids.AT, "data"),
         prevent_initial_call=True,
