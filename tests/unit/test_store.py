@@ -13,10 +13,13 @@ import pytest
 
 from drm.cloud.accrual import Spend
 from drm.decision import ScalingDecision
+from drm.history.attempts import NOT_FOLLOWED, POOL_GONE
+from drm.history.earlier import UNWRITTEN_AT_MOST
 from drm.history.file import HistoryFile
 from drm.history.lifetimes import Lifetime
-from drm.history.reading import NOT_FOLLOWED, POOL_GONE, decisions
-from drm.history.store import GRACE_SECONDS, NOT_RUNNING, UNWRITTEN_AT_MOST
+from drm.history.reading import decisions
+from drm.history.runs import NOT_RUNNING
+from drm.history.store import GRACE_SECONDS
 from drm.ledger import BLOCK, WHOLE_BLOCKS
 from drm.ledger_query import Query
 from drm.model import Resources, Task
