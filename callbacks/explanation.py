@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from drm import ids
 from drm.callbacks.explanation_body import body
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at
 from drm.errors import UnknownIdError
 from drm.figures import explanation
@@ -19,14 +20,14 @@ KEY, TAB = ids.EXPLANATION_KEY, "scaling"
 def register(app: Dash, state: DRMState) -> None:
     """Adds the explanation's callbacks."""
     app.clientside_callback(
-        ClientsideFunction("drm", "relayDecision"),
+        in_browser("relayDecision"),
         Output(ids.EXPLANATION, "hidden"),
         Output(ids.tick(KEY), "data"),
         Input(ids.tick(TAB), "data"),
         Input(ids.DECISION, "data"),
         State(ids.busy(KEY), "data"),
     )
-    app.clientside_callback(ClientsideFunction("drm", "span"), Output(ids.EXPLANATION_TIME, "children"), Input(ids.EXPLANATION_AT, "data"))
+    app.clientside_callback(in_browser("span"), Output(ids.EXPLANATION_TIME, "children"), Input(ids.EXPLANATION_AT, "data"))
 
     @app.callback(
         Output(ids.EXPLANATION_TITLE, "children"),

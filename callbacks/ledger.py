@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import Dash, Input, Output, State
 
 from drm import ids
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_moment, read_range, view_at
 from drm.errors import InvalidValueError
 from drm.figures.decision_marks import WORDS
@@ -22,7 +23,7 @@ SORTS = {"start": "time", "sizes": "change", "evaluations": "evaluations", "last
 def register(app: Dash, state: DRMState) -> None:
     """Adds the table's callbacks."""
     app.clientside_callback(
-        ClientsideFunction("drm", "refreshLedger"), Input(ids.LEDGER_STATE, "data"), State(ids.LEDGER, "id"), prevent_initial_call=True
+        in_browser("refreshLedger"), Input(ids.LEDGER_STATE, "data"), State(ids.LEDGER, "id"), prevent_initial_call=True
     )
 
     @app.callback(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from drm import ids
 from drm.analysis.lifetimes import MOST_ENDED, MOST_SEGMENTS, SHOWS, SORTS, ended_by, rows_of
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures import lifetimes
@@ -31,10 +32,10 @@ def register(app: Dash, state: DRMState) -> None:
     """Adds the card's callbacks."""
     draw_in_browser(app, KEY)
     app.clientside_callback(
-        ClientsideFunction("drm", "passTick"), Output(ids.tick(KEY), "data"), Input(ids.tick(TAB), "data"), State(ids.busy(KEY), "data")
+        in_browser("passTick"), Output(ids.tick(KEY), "data"), Input(ids.tick(TAB), "data"), State(ids.busy(KEY), "data")
     )
     app.clientside_callback(
-        ClientsideFunction("drm", "selectLifetime"),
+        in_browser("selectLifetime"),
         Output(ids.SELECTED, "data", allow_duplicate=True),
         Input(ids.graph(KEY), "clickData"),
         Input(ids.ENDED, "cellClicked"),
@@ -46,7 +47,7 @@ def register(app: Dash, state: DRMState) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        ClientsideFunction("drm", "openDecision"),
+        in_browser("openDecision"),
         Output(ids.DECISION, "data", allow_duplicate=True),
         Output(ids.TABS, "value", allow_duplicate=True),
         Input(ids.ENDED, "cellClicked"),

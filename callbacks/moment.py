@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.callbacks import time_words
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_moment, view_at
 from drm.state import DRMState
 from drm.tabs import TABS
 
 BUTTONS = (ids.LOOK_BACK, ids.LIVE, ids.MINUTE_BEFORE, ids.MINUTE_AFTER, ids.AS_OF_DECISION)
-
-
-def _clientside(name: str) -> ClientsideFunction:
-    return ClientsideFunction("drm", name)
+MOVES = (Output(ids.AT, "data", allow_duplicate=True), Output(ids.TIME_WORDS, "children", allow_duplicate=True))
+"""What goes to another moment sets: the moment, or why there is none."""
 
 
 def register(app: Dash, state: DRMState) -> None:
     """Adds the callbacks of the moment."""
     app.clientside_callback(
-        _clientside("moment"),
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        in_browser("moment"),
+        *MOVES,
         *(Input(button, "n_clicks") for button in BUTTONS),
         Input(ids.JUMP, "value"),
         State(ids.AT, "data"),
@@ -33,7 +31,7 @@ def register(app: Dash, state: DRMState) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        _clientside("past"),
+        in_browser("past"),
         Output(ids.PAST_BAR, "hidden"),
         Output(ids.PAST_TIME, "children"),
         Output(ids.JUMP, "value"),
@@ -41,7 +39,7 @@ def register(app: Dash, state: DRMState) -> None:
         Input(ids.AT, "data"),
     )
     app.clientside_callback(
-        _clientside("playing"),
+        in_browser("playing"),
         Output(ids.PLAY_CLOCK, "disabled"),
         Output(ids.PLAY, "children"),
         Input(ids.PLAY, "n_clicks"),
@@ -50,9 +48,8 @@ def register(app: Dash, state: DRMState) -> None:
     )
     busy = [ids.SHELL_KEY, *(tab.key for tab in TABS), ids.DETAIL_KEY, ids.EXPLANATION_KEY]
     app.clientside_callback(
-        _clientside("play"),
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        in_browser("play"),
+        *MOVES,
         Input(ids.PLAY_CLOCK, "n_intervals"),
         State(ids.AT, "data"),
         State(ids.SPEED, "value"),
@@ -66,8 +63,7 @@ def register(app: Dash, state: DRMState) -> None:
 
 def _register_step(app: Dash, state: DRMState, button: str, *, forward: bool) -> None:
     @app.callback(
-        Output(ids.AT, "data", allow_duplicate=True),
-        Output(ids.TIME_WORDS, "children", allow_duplicate=True),
+        *MOVES,
         Input(button, "n_clicks"),
         State(ids.AT, "data"),
         prevent_initial_call=True,

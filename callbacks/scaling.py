@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.callbacks import time_words
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import draw_in_browser, present_resources, read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures import scaling
@@ -25,7 +26,7 @@ def register(app: Dash, state: DRMState) -> None:
     """Adds the tab's callbacks."""
     draw_in_browser(app, KEY)
     app.clientside_callback(
-        ClientsideFunction("drm", "pickDecision"),
+        in_browser("pickDecision"),
         Output(ids.DECISION, "data", allow_duplicate=True),
         Input(ids.graph(KEY), "clickData"),
         Input(ids.LEDGER, "cellClicked"),

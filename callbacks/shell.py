@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import Dash, Input, Output, State
 
 from drm import ids
 from drm.address import CHOICES
+from drm.callbacks.in_browser import in_browser
 from drm.state import DRMState
 from drm.tabs import TABS
-
-
-def _clientside(name: str) -> ClientsideFunction:
-    return ClientsideFunction("drm", name)
 
 
 def register(app: Dash, state: DRMState) -> None:
     """Adds the shell's callbacks."""
     keys = [ids.SHELL_KEY, *(tab.key for tab in TABS)]
     app.clientside_callback(
-        _clientside("route"),
+        in_browser("route"),
         *(Output(ids.tick(key), "data") for key in keys),
         Input(ids.INTERVAL, "n_intervals"),
         Input(ids.TABS, "value"),
@@ -29,13 +26,13 @@ def register(app: Dash, state: DRMState) -> None:
         *(State(ids.busy(key), "data") for key in keys),
     )
     app.clientside_callback(
-        _clientside("show"),
+        in_browser("show"),
         *(Output(ids.panel(tab.key), "hidden") for tab in TABS),
         Input(ids.TABS, "value"),
         State(ids.KEYS, "data"),
     )
     app.clientside_callback(
-        _clientside("pace"),
+        in_browser("pace"),
         Output(ids.INTERVAL, "interval"),
         Output(ids.INTERVAL, "disabled"),
         Output(ids.WAY, "children"),
@@ -43,15 +40,15 @@ def register(app: Dash, state: DRMState) -> None:
         Input(ids.REFRESH, "value"),
         State(ids.FEED, "data"),
     )
-    app.clientside_callback(_clientside("scheme"), Output(ids.SCHEME, "data"), Input(ids.THEME, "value"))
+    app.clientside_callback(in_browser("scheme"), Output(ids.SCHEME, "data"), Input(ids.THEME, "value"))
     app.clientside_callback(
-        _clientside("health"),
+        in_browser("health"),
         Output(ids.HEALTH_TEXT, "children"),
         Output(ids.HEALTH_TEXT, "className"),
         Input(ids.HEALTH, "data"),
     )
     app.clientside_callback(
-        _clientside("address"),
+        in_browser("address"),
         Output(ids.LOCATION, "search"),
         *(Output(choice.component, choice.prop) for choice in CHOICES),
         Output(ids.SELECTED, "data"),

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, State
+from dash import Dash, Input, Output, State
 
 from drm import ids
+from drm.callbacks.in_browser import in_browser
 from drm.errors import FutureError, InvalidValueError
 from drm.figures.units import LABELS
 from drm.model import RESOURCES
@@ -92,14 +93,14 @@ def present_resources(snapshot: Snapshot) -> list[dict[str, str]]:
 def draw_in_browser(app: Dash, key: str) -> None:
     """Figures travel with epoch seconds and bytes; the browser makes local times and numbers of them, and keeps the reader's zoom."""
     app.clientside_callback(
-        ClientsideFunction("drm", "draw"),
+        in_browser("draw"),
         Output(ids.graph(key), "figure"),
         Output(ids.graph(key), "style"),
         Input(ids.wire(key), "data"),
         State(ids.zoom(key), "data"),
     )
     app.clientside_callback(
-        ClientsideFunction("drm", "zoom"),
+        in_browser("zoom"),
         Output(ids.zoom(key), "data"),
         Input(ids.graph(key), "relayoutData"),
         State(ids.wire(key), "data"),

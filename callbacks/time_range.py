@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.callbacks import time_words
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_range
 from drm.errors import InvalidValueError
 from drm.state import DRMState
@@ -18,16 +19,12 @@ TIME_GRAPHS = ("overview", "utilization", ids.LIFETIMES_KEY, ids.DETAIL_KEY, "sc
 """The graphs with an axis of time."""
 
 
-def _clientside(name: str) -> ClientsideFunction:
-    return ClientsideFunction("drm", name)
-
-
 def register(app: Dash, state: DRMState) -> None:
     """Adds the callbacks of the range."""
     # No outputs: the ticks that tell of it come from these very controls, and Dash stops at a circle.
-    app.clientside_callback(_clientside("dropTime"), Input(ids.HEALTH, "data"), State(ids.RANGE, "value"), State(ids.AT, "data"))
+    app.clientside_callback(in_browser("dropTime"), Input(ids.HEALTH, "data"), State(ids.RANGE, "value"), State(ids.AT, "data"))
     app.clientside_callback(
-        _clientside("brush"),
+        in_browser("brush"),
         Output(ids.RANGE, "value", allow_duplicate=True),
         Output(ids.AT, "data", allow_duplicate=True),
         Output(ids.BRUSHED, "data"),
@@ -39,7 +36,7 @@ def register(app: Dash, state: DRMState) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        _clientside("openSpan"),
+        in_browser("openSpan"),
         Output(ids.SPAN_PANEL, "hidden"),
         Output(ids.SPAN_FROM, "value"),
         Output(ids.SPAN_TO, "value"),
@@ -49,7 +46,7 @@ def register(app: Dash, state: DRMState) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        _clientside("askSpan"),
+        in_browser("askSpan"),
         Output(ids.SPAN, "data"),
         Input(ids.APPLY_SPAN, "n_clicks"),
         State(ids.SPAN_FROM, "value"),

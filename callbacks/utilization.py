@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import draw_in_browser, present_resources, read_group, read_tick, view_at
 from drm.figures import utilization
 from drm.figures.units import LABELS
@@ -20,7 +21,7 @@ def register(app: Dash, state: DRMState) -> None:
     """Adds the tab's callbacks."""
     draw_in_browser(app, KEY)
     app.clientside_callback(
-        ClientsideFunction("drm", "select"),
+        in_browser("select"),
         Output(ids.SELECTED, "data", allow_duplicate=True),
         Input(ids.graph(KEY), "clickData"),
         Input(ids.SHOW_ALL, "n_clicks"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from drm import ids
 from drm.analysis.lifetimes import ended_by
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.callbacks.worker_window import in_range, last_hour
 from drm.figures import utilization
@@ -30,7 +31,7 @@ def register(app: Dash, state: DRMState) -> None:
     """Adds the detail's callbacks."""
     draw_in_browser(app, KEY)
     app.clientside_callback(
-        ClientsideFunction("drm", "relay"),
+        in_browser("relay"),
         Output(ids.DETAIL, "hidden"),
         Output(ids.tick(KEY), "data"),
         Input(ids.tick(TAB), "data"),
@@ -38,9 +39,7 @@ def register(app: Dash, state: DRMState) -> None:
         State(ids.busy(KEY), "data"),
     )
 
-    app.clientside_callback(
-        ClientsideFunction("drm", "timedRows"), Output(ids.DETAIL_LIVES, "children"), Input(ids.DETAIL_LIVES_AT, "data")
-    )
+    app.clientside_callback(in_browser("timedRows"), Output(ids.DETAIL_LIVES, "children"), Input(ids.DETAIL_LIVES_AT, "data"))
 
     @app.callback(
         output={

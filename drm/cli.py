@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from drm.settings import Settings
 
     try:
-        settings = Settings.from_command_line(given)
+        settings = Settings.from_command_line(given, commands.EPILOG)
         if settings.version:
             print(f"drm {__version__}")
         else:

@@ -14,7 +14,7 @@ from drm.history.lifetimes import Lifetime, Lifetimes, Present
 from drm.model import WORKER_STATES
 
 if TYPE_CHECKING:
-    from drm.history.reading import Gap
+    from drm.history.gaps import Gap
 
 
 def spend_until(moment: float, kept: Spend | None, there: Present, lifetimes: Lifetimes, gaps: Sequence[Gap]) -> Spend:

@@ -39,7 +39,7 @@ from drm.task_usage import UsageView, until
 from drm.windows import Windows
 
 if TYPE_CHECKING:
-    from drm.history.reading import Gap
+    from drm.history.gaps import Gap
 
 logger = logging.getLogger(__name__)
 

@@ -1,22 +1,19 @@
-"""What is read off the pool, changing nothing: demand, an evaluation's conditions, the victims of a scale-down, Snapshot and series."""
+"""What is read off the pool, changing nothing: an evaluation's conditions, Snapshot and series."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from drm.decision import Band, Bounds, ScalingDecision
+from drm.demand import ARRIVING_CODES, Demand
 from drm.engines import Engine
-from drm.fleet import RUNNING, Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, WorkerType
-from drm.offers import best_offer
-from drm.placement import fits, place, rows_filled, rows_taken
+from drm.fleet import RUNNING
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray
 from drm.policies import Policy
 from drm.policies.conditions import Conditions
 from drm.pool import Pool
@@ -26,8 +23,6 @@ Number = TypeVar("Number", bound=np.generic)
 
 MOST_WORKERS = 10_000
 GONE_CODES = (STATE_CODE["lost"], STATE_CODE["terminated"])
-ARRIVING_CODES = (STATE_CODE["pending"], STATE_CODE["booting"])
-UNLIMITED_SLOTS = 1_000_000
 
 
 def default_bounds(engine: Engine) -> Bounds:
@@ -41,51 +36,6 @@ def default_bounds(engine: Engine) -> Bounds:
     asked = shape > 0
     most = (machine.vector()[asked] / shape[asked]).min(initial=1.0)
     return Bounds(1, max(1, math.floor(most + 1e-9)))
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What waits, and what it would take. Workers are counted whole."""
-
-    requests: FloatArray
-    counts: npt.NDArray[np.int64]
-    """requests (s, 4), counts (s,): the lines that the pool could hold."""
-    covered: int
-    """Arriving workers that the waiting tasks fill."""
-    needed: int
-    """Empty workers beyond those that hold all of them at once."""
-    able: int
-    """Busy workers that are large enough for every kind of waiting task."""
-    task_seconds: float
-    """Expected run time of a waiting task; NaN where none is known."""
-    worker_type: WorkerType | None
-    """Which type a scale-up takes."""
-
-
-def read_demand(pool: Pool, unanswered: Mapping[str, int], most_workers: int) -> Demand:
-    """Fills the arriving workers with what waits, and finds the type that holds the rest at the lowest price per task."""
-    fleet = pool.fleet
-    requests, counts = pool.waiting()
-    types = tuple(pool.worker_types.values())
-    slots = int(fleet.slots.max(initial=0)) or UNLIMITED_SLOTS
-    if not len(counts):
-        return Demand(requests, counts, 0, 0, 0, math.nan, types[0] if types else None)
-    rows = np.flatnonzero(np.isin(fleet.states, ARRIVING_CODES))
-    coming = [fleet.capacity[rows], *(np.tile(pool.worker_types[name].shape.vector(), (count, 1)) for name, count in unanswered.items())]
-    capacity = np.vstack(coming)
-    placed = place(capacity, np.full(len(capacity), slots), capacity, requests, counts)
-    covered = rows_taken(placed)
-    left = counts - np.array([len(taken) for taken in placed], dtype=np.int64)
-    offer = best_offer(types, slots, requests, left, most_workers)
-    needed = offer.workers if offer else 0
-    if not types:
-        needed = _like_those_here(fleet, slots, requests, left, most_workers)
-    busy = (fleet.states == RUNNING) & np.isnan(fleet.idle_since)
-    able = int(fits(fleet.capacity[busy], requests[left > 0].max(axis=0)).sum()) if left.any() else 0
-    seconds = pool.expected_seconds()
-    known = ~np.isnan(seconds)
-    task_seconds = float(np.average(seconds[known], weights=counts[known])) if known.any() else math.nan
-    return Demand(requests, counts, covered, needed, able, task_seconds, offer.worker_type if offer else types[0] if types else None)
 
 
 def read_conditions(
@@ -140,18 +90,6 @@ def cost_rate(pool: Pool) -> float:
     """What the workers that are here cost per hour, those on their way included; NaN where the price of one is not known."""
     present = ~np.isin(pool.fleet.states, GONE_CODES)
     return float(pool.fleet.price[present].sum()) if present.any() else 0.0 if _priced(pool) else math.nan
-
-
-def choose_victims(fleet: Fleet, count: int, now: float, grace_seconds: float) -> tuple[tuple[str, ...], str]:
-    """Which workers a scale-down takes, and why these: those on which least runs, of them those idle for the grace period, of them the
-    dearest, of them the longest idle."""
-    rows = np.flatnonzero(fleet.states == RUNNING)
-    idle_since = fleet.idle_since[rows]
-    busy, fresh = np.isnan(idle_since), now - idle_since < grace_seconds
-    price = np.nan_to_num(fleet.price[rows], nan=-1.0)
-    order = np.lexsort((np.nan_to_num(idle_since, nan=np.inf), -price, fresh, fleet.reserved[rows], busy))[:count]
-    taken = rows[order]
-    return tuple(fleet.ids[row] for row in taken), _why_these(fleet, taken, len(rows), now)
 
 
 def take_snapshot(
@@ -258,29 +196,6 @@ def fractions_of_capacity(snapshot: Snapshot) -> tuple[FloatArray, FloatArray]:
     return used, np.divide(snapshot.allocated, snapshot.capacity, out=blank, where=known)
 
 
-def _why_these(fleet: Fleet, taken: npt.NDArray[np.intp], running: int, now: float) -> str:
-    if not len(taken):
-        return ""
-    idle = now - fleet.idle_since[taken]
-    idle = idle[~np.isnan(idle)]
-    tasks = int(fleet.reserved[taken].sum())
-    busy = len(taken) - len(idle)
-    parts = [
-        f"{len(taken)} of {running} running workers, those on which least runs first, then the dearest, then the longest idle",
-        f"idle for {_span(idle)} s" if len(idle) else "",
-        f"{busy} of them still work on {tasks} tasks, which finish first" if busy else "no task is disturbed",
-    ]
-    prices = fleet.price[taken]
-    if not np.isnan(prices).any():
-        parts.append(f"they cost {prices.sum():.4g} an hour")
-    return "; ".join(part for part in parts if part)
-
-
-def _span(amounts: FloatArray) -> str:
-    low, high = f"{amounts.min():.0f}", f"{amounts.max():.0f}"
-    return low if low == high else f"{low} to {high}"
-
-
 def _priced(pool: Pool) -> bool:
     return any(one.hourly_price is not None for one in pool.worker_types.values())
 
@@ -288,16 +203,6 @@ def _priced(pool: Pool) -> bool:
 def _currency(pool: Pool) -> str:
     currencies = {one.hourly_price.currency for one in pool.worker_types.values() if one.hourly_price is not None}
     return currencies.pop() if len(currencies) == 1 else ""
-
-
-def _like_those_here(fleet: Fleet, slots: int, requests: FloatArray, counts: npt.NDArray[np.int64], most_workers: int) -> int:
-    """Workers that the waiting tasks would fill, were they all as the most common one here, where nobody says what could be launched."""
-    if not len(fleet):
-        return min(1, int(counts.sum()))
-    common, _ = Counter(map(tuple, fleet.capacity.tolist())).most_common(1)[0]
-    shape = np.array(common)
-    holds = fits(shape, requests)
-    return rows_filled(shape, slots, requests[holds], counts[holds], most_workers)
 
 
 def _frozen(column: npt.NDArray[Number]) -> npt.NDArray[Number]:

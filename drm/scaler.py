@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drm.decision import Band, Blocker, Bounds, Flip, ScalingDecision, Step
+from drm.demand import Demand, read_demand
 from drm.errors import InvalidValueError
 from drm.forecast import DemandHistory
 from drm.ledger import Ledger
@@ -26,7 +27,8 @@ from drm.policies.flips import find_flips
 from drm.policies.pipeline import Evaluation, Pipeline, evaluate, thresholds
 from drm.policies.predictive import PredictivePolicy
 from drm.pool import Pool
-from drm.readings import Demand, choose_victims, read_conditions, read_demand
+from drm.readings import read_conditions
+from drm.victims import choose_victims
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,15 @@ from typing import Any, Literal, Self
 
 from platformdirs import user_data_dir
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    CliApp,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from drm.decision import Bounds
 from drm.errors import InvalidValueError
@@ -225,10 +233,13 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
     @classmethod
-    def from_command_line(cls, arguments: Sequence[str]) -> Settings:
-        """Reads flags, environment and file. InvalidValueError with one line that names the flag, the value and the rule."""
+    def from_command_line(cls, arguments: Sequence[str], epilog: str = "") -> Settings:
+        """Reads flags, environment and file. InvalidValueError with one line that names the flag, the value and the rule. `epilog`: the
+        last words of `--help`."""
+        flags: CliSettingsSource[Any] = CliSettingsSource(cls)
+        flags.root_parser.description, flags.root_parser.epilog = "Runs a pool of workers, and shows it on a dashboard.", epilog
         try:
-            return CliApp.run(cls, cli_args=list(arguments), **_file(arguments))
+            return CliApp.run(cls, cli_args=list(arguments), cli_settings_source=flags, **_file(arguments))
         except (SettingsError, ValidationError) as error:
             raise InvalidValueError(_one_line(error)) from None
 

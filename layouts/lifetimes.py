@@ -9,6 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.figures.ended_rows import PARTS
 from drm.figures.theme import CONFIG
 from drm.layouts.controls import segments
 from drm.layouts.ledger import ALL_COLUMNS, GRID_OPTIONS
@@ -97,4 +98,5 @@ def _length(field: str, name: str, width: int) -> dict[str, Any]:
 
 
 def _share(field: str, name: str) -> dict[str, Any]:
-    return _column(field, name, width=160, cellRenderer="drmLastHour", headerTooltip="mean / highest share of its capacity that was used")
+    tooltip = "mean / highest share of its capacity that was used"
+    return _column(field, name, width=160, cellRenderer="drmLastHour", cellRendererParams={"parts": PARTS}, headerTooltip=tooltip)

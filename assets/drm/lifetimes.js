@@ -8,7 +8,7 @@
     const clock = (seconds) => window.dashAgGridFunctions.drmTime(seconds);
     const element = (...parts) => window.React.createElement(...parts);
 
-    const PARTS = 20, BUSY_AT_MOST = 10000, ASKED = ["range", "at", "scheme"];
+    const BUSY_AT_MOST = 10000, ASKED = ["range", "at", "scheme"];
     const passed = {};
 
     Object.assign(window.dash_clientside.drm, {
@@ -50,8 +50,8 @@
     const isDecision = (cell, rows) => cell.colId === "decision" && Boolean((rowOf(cell, rows) || {}).decision);
 
     /* Parts of the hour stand side by side up to its end, those that are missing as gaps. */
-    function line(percents) {
-        const first = PARTS - percents.length;
+    function line(percents, parts) {
+        const first = parts - percents.length;
         return percents.map((percent, place) => percent === null ? "" :
             "M" + (first + place) + " 20V" + (20 - Math.max(0.6, Math.min(100, percent) / 5)) + "h1V20Z").join("");
     }
@@ -60,10 +60,11 @@
         drmDecision: (props) => !props.value ? null :
             element("button", { className: "btn btn-sm drm-link", type: "button", title: "Open its explanation" }, "Decision " + props.value),
         drmLastHour: function (props) {
-            const field = props.colDef.field, percents = props.data[field + "_line"];
+            const field = props.colDef.field, percents = props.data[field + "_line"], parts = props.parts;
             if (props.value === null) return element("span", { className: "drm-note" }, "not measured");
             return element("div", { className: "drm-last-hour" },
-                element("svg", { viewBox: "0 0 " + PARTS + " 20", preserveAspectRatio: "none", "aria-hidden": true }, element("path", { d: line(percents) })),
+                element("svg", { viewBox: "0 0 " + parts + " 20", preserveAspectRatio: "none", "aria-hidden": true },
+                    element("path", { d: line(percents, parts) })),
                 element("span", null, props.value + " / " + props.data[field + "_max"] + " %"));
         },
     });

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Sequence
 
 NAMES = ("export", "history")
+EPILOG = (
+    "Two commands stand beside it, each with a --help of its own: `drm export` writes a table of the history into a file; "
+    "`drm history info|check|vacuum|copy` looks after the history that is kept."
+)
 BAD, DAMAGED = 2, 1
 """Exit statuses."""
 

@@ -17,7 +17,7 @@ from drm.model import FloatArray
 
 LENGTHS = {"booted": ("pending", "booting"), "ran": ("running", "cordoned"), "drained": ("draining",)}
 PARTS = 20
-"""Of a line: of three minutes each. assets/drm/lifetimes.js knows how many."""
+"""Of a line: of three minutes each."""
 
 
 def ended_rows(ended: Sequence[Lifetime], hours: LastHours, decisions: Mapping[int, int]) -> list[dict[str, Any]]:

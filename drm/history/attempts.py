@@ -11,11 +11,16 @@ from typing import Any
 
 from drm.history.schema import TICKS_A_SECOND
 from drm.model import RESOURCES, Resources
-from drm.tasks import TaskChange
+from drm.tasks import CLOSED, TaskChange
 
 MOST_DIGITS = 18
 """Of a number that surely is a BIGINT."""
 BEYOND_TICKS = 2**62
+
+POOL_GONE = "the program ended, and its pool with it"
+NOT_FOLLOWED = "the program ended, and nobody learnt what became of it"
+NOTHING_LEARNT = (CLOSED, POOL_GONE, NOT_FOLLOWED)
+"""Why tasks are lost of which the end says nothing."""
 
 LOSE_OPEN = (
     "INSERT INTO attempts (prefix, attempt, name, state, reason, request, worker_id, finished, took, waited, requeued, hint_seconds, "

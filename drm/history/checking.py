@@ -47,20 +47,23 @@ def _asked(file: HistoryFile, what: str, query: str) -> Finding:
         return Finding(what, 0, str(error))
 
 
+def _of_each_level(query: str) -> str:
+    """The sum of what a query finds in the tables of each level; `{level}` stands for its name."""
+    return f"SELECT sum(found) FROM ({' UNION ALL '.join(query.format(level=level) for level in LEVEL_NAMES)})"
+
+
 _TOO_HIGH = " OR ".join(f"{name} > {name}_max" for name in METRICS)
 RULES = {
-    "no mean of a bucket is above its maximum": "SELECT sum(found) FROM ("
-    + " UNION ALL ".join(f"SELECT count(*) AS found FROM samples_{level} WHERE {_TOO_HIGH}" for level in LEVEL_NAMES)
-    + ")",
-    "each worker has one sample in a bucket": "SELECT sum(found) FROM ("
-    + " UNION ALL ".join(f"SELECT count(*) - count(DISTINCT (epoch, worker)) AS found FROM samples_{level}" for level in LEVEL_NAMES)
-    + ")",
-    "each series has one value in a bucket": "SELECT sum(found) FROM ("
-    + " UNION ALL ".join(f"SELECT count(*) - count(DISTINCT (epoch, series)) AS found FROM fleet_{level}" for level in LEVEL_NAMES)
-    + ")",
-    "each sample is of a worker with an id": "SELECT sum(found) FROM ("
-    + " UNION ALL ".join(f"SELECT count(*) AS found FROM samples_{level} ANTI JOIN workers USING (worker)" for level in LEVEL_NAMES)
-    + ")",
+    "no mean of a bucket is above its maximum": _of_each_level(f"SELECT count(*) AS found FROM samples_{{level}} WHERE {_TOO_HIGH}"),
+    "each worker has one sample in a bucket": _of_each_level(
+        "SELECT count(*) - count(DISTINCT (epoch, worker)) AS found FROM samples_{level}"
+    ),
+    "each series has one value in a bucket": _of_each_level(
+        "SELECT count(*) - count(DISTINCT (epoch, series)) AS found FROM fleet_{level}"
+    ),
+    "each sample is of a worker with an id": _of_each_level(
+        "SELECT count(*) AS found FROM samples_{level} ANTI JOIN workers USING (worker)"
+    ),
     "each decision's document can be read": "SELECT count(*) FROM decision_rows WHERE NOT json_valid(document)",
     "each gap that began has ended": "SELECT abs(count(*) FILTER (kind = 'gap_began') - count(*) FILTER (kind = 'gap_ended')) FROM events",
     "no open task has ended": "SELECT count(*) FROM open_tasks o SEMI JOIN tasks t ON o.task_id = t.task_id AND o.attempt = t.attempt",

@@ -14,6 +14,8 @@ from pathlib import Path
 from drm.errors import CopyBusyError, NoRoomError
 from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.folder import FILE
+from drm.history.reading import growing_decision
+from drm.history.rows import decision_columns
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class Copies:
             with private_folder(folder) as inside:
                 path = inside / FILE
                 copy(self._file, path)
+                _finish(path)
                 yield path
         finally:
             self._making.release()
@@ -67,6 +70,19 @@ def copy(file: HistoryFile, path: Path) -> None:
         except HistoryFileError as error:
             logger.debug("detaching %s: %s", path, error)
     path.chmod(0o600)
+
+
+def _finish(path: Path) -> None:
+    """The ledger's last row grows in `tail`, and stands among the others at times only: as it would be at the end of a run."""
+    copied = HistoryFile(path)
+    copied.open()
+    try:
+        growing = growing_decision(copied)
+        if growing is not None:
+            copied.write([("decision_rows", decision_columns([growing]))])
+            copied.checkpoint()
+    finally:
+        copied.close()
 
 
 @contextmanager

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from drm.history import reading, schema
+from drm.history import schema
 from drm.history.copying import log_of
 from drm.history.file import HistoryFile
+from drm.history.gaps import Gap, gaps
+from drm.history.reading import last_epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Facts:
     last: float | None
     rows: dict[str, int]
     """By table."""
-    gaps: tuple[reading.Gap, ...]
+    gaps: tuple[Gap, ...]
     damaged: tuple[Damaged, ...]
     """Files beside it that were put aside because they were damaged."""
 
@@ -45,7 +47,7 @@ def facts(file: HistoryFile) -> Facts:
     told = dict(file.read("SELECT name, value FROM meta"))
     tables = ("events", "worker_states", "decision_rows", "fleet_1h")
     firsts = " UNION ALL ".join(f"SELECT min(epoch) AS first FROM {name}" for name in tables)
-    last = reading.last_epoch(file)
+    last = last_epoch(file)
     counted = ", ".join(f"(SELECT count(*) FROM {name})" for name in schema.TABLES)
     return Facts(
         path=str(file.path),
@@ -56,7 +58,7 @@ def facts(file: HistoryFile) -> Facts:
         first=file.read(f"SELECT min(first) FROM ({firsts})")[0][0],
         last=last if math.isfinite(last) else None,
         rows=dict(zip(schema.TABLES, file.read(f"SELECT {counted}")[0], strict=True)),
-        gaps=reading.gaps(file),
+        gaps=gaps(file),
         damaged=tuple(Damaged(one.name, _size(one)) for one in sorted(file.path.parent.glob(f"{file.path.name}*.damaged-*"))),
     )
 
@@ -68,8 +70,8 @@ def facts_json(found: Facts) -> dict[str, Any]:
 
 def facts_of(told: dict[str, Any]) -> Facts:
     """What `facts_json` gave."""
-    gaps = tuple(reading.Gap(**one) for one in told["gaps"])
-    return Facts(**{**told, "gaps": gaps, "damaged": tuple(Damaged(**one) for one in told["damaged"])})
+    told_gaps = tuple(Gap(**one) for one in told["gaps"])
+    return Facts(**{**told, "gaps": told_gaps, "damaged": tuple(Damaged(**one) for one in told["damaged"])})
 
 
 def _size(path: Path) -> int:

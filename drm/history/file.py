@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +15,7 @@ import duckdb
 
 from drm.errors import HistoryError
 from drm.history import schema
+from drm.history.folder import GO_ON, put_aside
 from drm.history.rows import Columns
 
 logger = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ MEMORY_LIMIT = "512MB"
 THREADS = 2
 DAMAGED = ("not a valid DuckDB database", "checksum", "orrupt", "replaying WAL", "serializ", "not read enough bytes")
 """What DuckDB's messages say of a file whose bytes are not what it wrote."""
+HELD_BY = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 LOG_BEGINS = b"\x64\x00\x62"
 """A log that begins otherwise DuckDB takes for none, and writes over it."""
 REFUSED = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, UnicodeError)
@@ -62,6 +64,14 @@ class HistoryFile:
     def wal(self) -> Path:
         """DuckDB's log beside the file."""
         return self.path.with_name(self.path.name + ".wal")
+
+    @property
+    def log_bytes(self) -> int:
+        """How much stands in the log only; 0 where there is none."""
+        try:
+            return self.wal.stat().st_size
+        except OSError:
+            return 0
 
     def open(self) -> None:
         """Opens the file, or makes it. A damaged log, then a damaged file, is put aside under a name with the date, and so is one of an
@@ -117,7 +127,8 @@ class HistoryFile:
                     _insert(writer, table, columns)
                 writer.execute("COMMIT")
             except BaseException:
-                self._roll_back(writer)
+                with suppress(duckdb.Error):
+                    writer.execute("ROLLBACK")
                 raise
             if not self._log_is_private and self.wal.exists():
                 self.wal.chmod(0o600)
@@ -156,7 +167,9 @@ class HistoryFile:
         """Ends the statement that is being carried out, from another thread; what it has not committed is not written."""
         writer = self._writer
         if writer is not None:
-            writer.interrupt()
+            # It may have been closed meanwhile.
+            with suppress(duckdb.Error):
+                writer.interrupt()
 
     def close(self) -> None:
         """Lets go of the file as it stands; may be called twice."""
@@ -234,23 +247,10 @@ class HistoryFile:
             raise HistoryFileError("unusable", f"the history file {self.path} is not open")
         return self._writer
 
-    def _roll_back(self, writer: duckdb.DuckDBPyConnection) -> None:
-        try:
-            writer.execute("ROLLBACK")
-        except duckdb.Error as error:
-            logger.debug("rolling back %s: %s", self.path, error)
-
     def _put_aside(self, path: Path, why: str) -> bool:
         if not path.exists():
             return False
-        stamp = datetime.fromtimestamp(time.time(), UTC).strftime("%Y%m%dT%H%M%SZ")
-        aside = path.with_name(f"{path.name}.{why}-{stamp}")
-        number = 1
-        while aside.exists():
-            number += 1
-            aside = path.with_name(f"{path.name}.{why}-{stamp}-{number}")
-        path.rename(aside)
-        self.set_aside.append(aside.name)
+        self.set_aside.append(put_aside(path, why, time.time()).name)
         return True
 
     @contextmanager
@@ -260,7 +260,9 @@ class HistoryFile:
             yield
         except (duckdb.Error, OSError, ValueError, RuntimeError, MemoryError) as error:
             text = " ".join(str(error).split())[:300]
-            raise HistoryFileError(_trouble_in(error, text), f"{self.path}: {text}") from error
+            trouble = _trouble_in(error, text)
+            told = f" is open in {_holder_in(text)}: close it there, or {GO_ON}" if trouble == "busy" else f": {text}"
+            raise HistoryFileError(trouble, f"{self.path}{told}") from error
 
 
 def _trouble_in(error: Exception, text: str) -> Trouble:
@@ -272,6 +274,11 @@ def _trouble_in(error: Exception, text: str) -> Trouble:
     if isinstance(error, REFUSED):
         return "refused"
     return "invalid" if isinstance(error, INVALID) else "unusable"
+
+
+def _holder_in(text: str) -> str:
+    found = HELD_BY.search(text)
+    return f"another program, {Path(found['program']).name} (process {found['pid']})" if found else "another program"
 
 
 def _insert(writer: duckdb.DuckDBPyConnection, table: str, columns: Columns) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,13 @@ class HistoryFolder:
             raise HistoryError(f"{self.path} is a file, and history needs a folder: {GO_ON}")
         if self.path.is_dir() and self.path.stat().st_uid != os.geteuid():
             raise HistoryError(f"{self.path} belongs to user {self.path.stat().st_uid}, this program runs as {os.geteuid()}: {GO_ON}")
+
+
+def put_aside(path: Path, why: str, now: float) -> Path:
+    """Renames a file to one that says why and when, and that is not there yet; returns that."""
+    name = f"{path.name}.{why}-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+    aside, number = path.with_name(name), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{name}-{number}")
+    return path.rename(aside)

@@ -12,23 +12,22 @@ import math
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from drm.history.batch import Batch, Event
 from drm.history.file import HistoryFile, HistoryFileError
-from drm.history.reading import Gap
+from drm.history.gaps import Gap
 from drm.history.recording import Recording
-from drm.history.writing import COST_SECONDS, Writing, expired, without_samples
+from drm.history.waiting import Dropped, WaitingBatches
+from drm.history.writing import Writing, expired
 
 logger = logging.getLogger(__name__)
 
-MOST_SAMPLES, MOST_RECORDS, MOST_BATCHES = 500_000, 100_000, 20_000
-"""So many wait to be written at most."""
-BATCHES_AT_ONCE, SAMPLES_AT_ONCE = 500, 100_000
 FEW_BATCHES = 5
 CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS = 300.0, 60.0, 3600.0
+LOG_BYTES, LOG_SECONDS = 32 * 2**20, 20.0
+"""A longer log is merged into the file before its time, but no more often than that: what merging takes grows with the log."""
 JUMP_SECONDS = 86_400.0
 """After a longer time between two ticks, which may be a clock that was set wrongly, nothing is taken away for `FORGET_SECONDS`."""
 RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -36,24 +35,10 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 REOPEN_AFTER, ANEW_AFTER = 2, 4
 """After so many failures in a row the file is opened again; after so many that made it invalid it counts as damaged."""
 STOP_SECONDS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Dropped:
-    """What could not be kept, and of which time."""
-
-    samples: int = 0
-    records: int = 0
-    since: float = math.inf
-    until: float = -math.inf
-
-    def __add__(self, other: _Dropped) -> _Dropped:
-        return _Dropped(
-            self.samples + other.samples, self.records + other.records, min(self.since, other.since), max(self.until, other.until)
-        )
-
-    def __bool__(self) -> bool:
-        return bool(self.samples or self.records)
+LAST_LOG_BYTES = 4 * 2**20
+"""A longer log is not merged at the end of the program: the next start reads it as it is."""
+WITHIN_SECONDS, INTERRUPT_SECONDS = 20.0, 0.25
+"""So long an end waits for a call of DuckDB that nothing can interrupt, as a checkpoint is; and how often it tries to."""
 
 
 class Recorder:
@@ -64,20 +49,18 @@ class Recorder:
         self, file: HistoryFile, open_file: Callable[[float], int], retention_seconds: float, clock: Callable[[], float] = time.monotonic
     ):
         self._file, self._open_file, self._retention_seconds, self._clock = file, open_file, retention_seconds, clock
-        self._queue: deque[Batch] = deque()
+        self._waiting = WaitingBatches()
         self._in_hand: list[Batch] = []
         """What is being written, or waits to be tried again."""
-        self._samples = self._records = 0
-        """How many of them are in the queue."""
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._hurried = False
         self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._writing: Writing | None = None
         self._failures = self._oldest_decision = 0
         self._retry_at = -math.inf
         self._next_checkpoint = self._next_retention = self._next_forgetting = -math.inf
-        self._dropped = _Dropped()
+        self._dropped = Dropped()
         """What the history does not tell of yet."""
         self.gaps: tuple[Gap, ...] = ()
         """Times of this run of which something was dropped."""
@@ -109,7 +92,7 @@ class Recorder:
     @property
     def is_behind(self) -> bool:
         """Whether what is handed over now is not written soon."""
-        return len(self._queue) >= FEW_BATCHES
+        return len(self._waiting) >= FEW_BATCHES
 
     def found(self, reason: str) -> None:
         """What was found when the file was opened, for a reader of the page."""
@@ -118,24 +101,19 @@ class Recorder:
     def keep(self, batch: Batch) -> None:
         """Hands over what a tick was; returns at once."""
         with self._changed:
-            if self._queue:
-                self._shorten_last(batch)
-            self._queue.append(batch)
-            self._samples += batch.samples
-            self._records += batch.records
-            if self._samples > MOST_SAMPLES or self._records > MOST_RECORDS or len(self._queue) > MOST_BATCHES:
-                self._make_room()
-            self._note(waiting=len(self._queue))
+            if dropped := self._waiting.add(batch):
+                self._drop(dropped)
+            self._note(waiting=len(self._waiting))
             self._changed.notify_all()
 
     def flush(self, timeout_seconds: float) -> bool:
         """Waits until all that was handed over so far is written; False where that took too long."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._in_hand, timeout_seconds)
+            return self._changed.wait_for(lambda: not self._waiting and not self._in_hand, timeout_seconds)
 
     def stop(self) -> None:
-        """Writes what waits, as far as that goes within `STOP_SECONDS`, and closes the file, in the process that made it only; a checkpoint
-        that takes longer is left to the next start."""
+        """Writes what waits, as far as that goes within `STOP_SECONDS`, and closes the file, in the process that made it only. A long log
+        is left to the next start."""
         atexit.unregister(self.stop)
         if os.getpid() != self._process:
             return
@@ -144,12 +122,20 @@ class Recorder:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
-            if self._thread.is_alive():
-                # A thread that is still within the database when the program ends would abort it.
-                self._file.interrupt()
-                self._thread.join(STOP_SECONDS)
+            self._hurry(self._thread)
         if self._thread is None or not self._thread.is_alive():
             self._file.close()
+        if self._waiting or self._in_hand:
+            logger.warning("history: the last %d ticks could not be written before the end", len(self._waiting) + len(self._in_hand))
+
+    def _hurry(self, thread: threading.Thread) -> None:
+        """Ends the thread after what it does in the database now: one that is still within it when the program ends aborts that."""
+        self._hurried = True
+        give_up_at = time.monotonic() + WITHIN_SECONDS
+        while thread.is_alive() and time.monotonic() < give_up_at:
+            # An interrupt between two statements is lost.
+            self._file.interrupt()
+            thread.join(INTERRUPT_SECONDS)
 
     def _run(self) -> None:
         while True:
@@ -162,24 +148,17 @@ class Recorder:
             with self._changed:
                 self._note(busy_seconds=self.recording.busy_seconds + time.thread_time() - began)
                 self._changed.notify_all()
-            if stopping and (not went_well or not self._queue):
+            if stopping and (not went_well or not self._waiting):
                 self._finish()
                 return
 
     def _take(self) -> None:
-        if self._in_hand:
-            # What waits meanwhile must be able to make room.
-            return
-        samples = 0
-        while self._queue and len(self._in_hand) < BATCHES_AT_ONCE and samples < SAMPLES_AT_ONCE:
-            batch = self._queue.popleft()
-            samples += batch.samples
-            self._samples -= batch.samples
-            self._records -= batch.records
-            self._in_hand.append(batch)
+        # What waits while something is tried again must be able to make room.
+        if not self._in_hand:
+            self._in_hand = self._waiting.take()
 
     def _is_due(self) -> bool:
-        return bool(self._queue or self._in_hand) and self._clock() >= self._retry_at
+        return bool(self._waiting or self._in_hand) and self._clock() >= self._retry_at
 
     def _patience(self) -> float:
         due = max(self._retry_at, min(self._next_checkpoint, self._next_retention))
@@ -187,7 +166,7 @@ class Recorder:
 
     def _step(self) -> bool:
         """Writes what is in hand, or tries to open the file; whether all is well."""
-        if self._clock() < self._retry_at and not self._stopping:
+        if self._hurried or (self._clock() < self._retry_at and not self._stopping):
             return False
         try:
             if self._writing is None:
@@ -198,7 +177,8 @@ class Recorder:
                 self._in_hand = []
             self._tidy()
         except HistoryFileError as error:
-            self._fail(error)
+            if not self._hurried:
+                self._fail(error)
             return False
         except Exception as error:
             # Whatever it is, the thread that keeps history must not end with it.
@@ -226,13 +206,13 @@ class Recorder:
                     raise
                 one = batches[0]
                 logger.warning("a tick is left out of the history: %s", error)
-                self._drop(_Dropped(one.samples, one.records, one.epoch, one.epoch))
+                self._drop(Dropped.of(one))
             del batches[:1]
 
     def _write_whole(self, writing: Writing, batches: list[Batch]) -> None:
         last = batches[-1]
         with self._changed:
-            dropped, self._dropped = self._dropped, _Dropped()
+            dropped, self._dropped = self._dropped, Dropped()
         events = self._resumption(last.epoch, dropped)
         try:
             writing.write([*batches[:-1], replace(last, events=(*events, *last.events))])
@@ -246,13 +226,13 @@ class Recorder:
         if jumped and math.isfinite(self.recording.complete_until):
             self._next_retention = self._clock() + FORGET_SECONDS
         if dropped:
-            self.gaps = (*self.gaps, _gap(dropped))
+            self.gaps = (*self.gaps, dropped.gap())
         if self.recording.state != "on":
             self._note(state="on", since=last.epoch, reason=events[0].detail if events else self.recording.reason)
         written = self.recording.written_batches + len(batches)
-        self._note(complete_until=last.epoch, written_batches=written, waiting=len(self._queue))
+        self._note(complete_until=last.epoch, written_batches=written, waiting=len(self._waiting))
 
-    def _resumption(self, epoch: float, dropped: _Dropped) -> list[Event]:
+    def _resumption(self, epoch: float, dropped: Dropped) -> list[Event]:
         """What is to be said in the history of a time in which it was not kept."""
         lost = f"{dropped.samples} samples and {dropped.records} records were dropped" if dropped else "nothing was lost"
         events = []
@@ -260,13 +240,15 @@ class Recorder:
             told = f"history was not kept for {epoch - self.recording.since:.0f} s ({self.recording.reason}); {lost}"
             events.append(Event(epoch, "resumed", told))
         if dropped:
-            gap = _gap(dropped)
+            gap = dropped.gap()
             events += [Event(epoch, "dropped", lost), Event(gap.since, "gap_began", gap.reason), Event(gap.until, "gap_ended", gap.reason)]
         return events
 
     def _tidy(self) -> None:
-        """Retention and checkpoints, one small step after the other."""
+        """Retention and checkpoints, one small step after the other; none that an end would have to wait for."""
         assert self._writing is not None
+        if self._stopping:
+            return
         now, written = self._clock(), math.isfinite(self.recording.complete_until)
         if now >= self._next_retention and written:
             self._next_retention = now + RETENTION_SECONDS
@@ -275,7 +257,8 @@ class Recorder:
         if now >= self._next_forgetting and written:
             self._next_forgetting = now + FORGET_SECONDS
             self._writing.forget_workers()
-        if now >= self._next_checkpoint:
+        is_long = now >= self._next_checkpoint - CHECKPOINT_SECONDS + LOG_SECONDS and self._file.log_bytes > LOG_BYTES
+        if now >= self._next_checkpoint or is_long:
             self._next_checkpoint = now + CHECKPOINT_SECONDS
             self._file.checkpoint()
 
@@ -283,8 +266,10 @@ class Recorder:
         if self._writing is None:
             return
         try:
-            self._writing.finish()
-            self._file.checkpoint()
+            if not self._hurried:
+                self._writing.finish()
+            if not self._hurried and self._file.log_bytes <= LAST_LOG_BYTES:
+                self._file.checkpoint()
         except HistoryFileError as error:
             logger.warning("history: %s", error)
         self._file.close()
@@ -302,31 +287,7 @@ class Recorder:
             self._file.close()
         self._retry_at = self._clock() + RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS)) - 1]
 
-    def _shorten_last(self, new: Batch) -> None:
-        """Takes out of the last batch that waits what a new one makes idle: a run of evaluations is one decision that grows."""
-        last = self._queue.pop()
-        grown = {one.id for one in new.decisions}
-        shorter = replace(last, decisions=tuple(one for one in last.decisions if one.id not in grown))
-        self._records -= last.records - shorter.records
-        if shorter.samples or shorter.records or shorter.epoch // COST_SECONDS != new.epoch // COST_SECONDS:
-            self._queue.append(shorter)
-
-    def _make_room(self) -> None:
-        """Samples go first, of the oldest batches; then records."""
-        for index, batch in enumerate(self._queue):
-            if self._samples <= MOST_SAMPLES:
-                break
-            if batch.samples:
-                self._drop(_Dropped(batch.samples, 0, batch.epoch, batch.epoch))
-                self._samples -= batch.samples
-                self._queue[index] = without_samples(batch)
-        while (self._records > MOST_RECORDS or len(self._queue) > MOST_BATCHES) and len(self._queue) > 1:
-            gone = self._queue.popleft()
-            self._drop(_Dropped(gone.samples, gone.records, gone.epoch, gone.epoch))
-            self._samples -= gone.samples
-            self._records -= gone.records
-
-    def _drop(self, dropped: _Dropped) -> None:
+    def _drop(self, dropped: Dropped) -> None:
         with self._changed:
             self._dropped += dropped
             self._note(
@@ -337,7 +298,3 @@ class Recorder:
     def _note(self, **changes: object) -> None:
         with self._changed:
             self.recording = replace(self.recording, **changes)  # type: ignore[arg-type]  # fields of Recording
-
-
-def _gap(dropped: _Dropped) -> Gap:
-    return Gap(dropped.since, dropped.until, f"{dropped.samples} samples and {dropped.records} records of this time could not be kept")

@@ -18,19 +18,21 @@ from typing import Any
 
 from drm.cloud.accrual import Spend
 from drm.errors import HistoryError, InvalidValueError
-from drm.history import reading
-from drm.history.attempts import LOSE_OPEN, just_after, ticks_of
+from drm.history import reading, runs
+from drm.history.archive_reader import ArchiveReader
+from drm.history.attempts import NOT_FOLLOWED, POOL_GONE, just_after
 from drm.history.batch import ENDED, Batch, Event
 from drm.history.copying import Copies
+from drm.history.earlier import Earlier, read_earlier
 from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.folder import HistoryFolder
+from drm.history.gaps import Gap
+from drm.history.known_shapes import KnownShapes
 from drm.history.lifetimes import Lifetime, Lifetimes
-from drm.history.reading import NOT_FOLLOWED, POOL_GONE
 from drm.history.recorder import Recorder
 from drm.history.recording import Recording
 from drm.history.remembered import Remembered
-from drm.history.rows import decision_columns
-from drm.history.writing import event_columns
+from drm.history.runs import NOT_RUNNING
 from drm.snapshot import Snapshot, Source
 from drm.tasks import TaskChange
 
@@ -42,9 +44,6 @@ GRACE_SECONDS = 60.0
 """So long after the start a worker of an earlier run may be found again; then it has ended."""
 OPEN_BUCKET_SECONDS = 1.0
 """The open bucket of the rings is handed over no more often."""
-NOT_RUNNING = "the program was not running"
-UNWRITTEN_AT_MOST = 1000
-"""After a run that was killed so many ids are left out, which may have been told and not written."""
 
 
 _UNLOCKED: AbstractContextManager[None] = nullcontext()
@@ -69,7 +68,7 @@ class HistoryStore:
         self.retention_seconds = retention_days * DAY_SECONDS
         self._recorder = Recorder(self._file, self._open_again, self.retention_seconds)
         self._source = Source("live", "")
-        self._gaps: tuple[reading.Gap, ...] = ()
+        self._gaps: tuple[Gap, ...] = ()
         self._restored_until = math.nan
         self._looks_until = math.nan
         self._pool_outlives = False
@@ -81,7 +80,8 @@ class HistoryStore:
         self._ended_early: tuple[Lifetime, ...] = ()
         self._first_number = 1
         self._epoch = math.nan
-        self.archive = reading.ArchiveReader(self._file, lambda: self.recording.complete_until)
+        self._known = KnownShapes()
+        self.archive = ArchiveReader(self._file, self._known, lambda: self.recording.complete_until)
         self.copies = Copies(self._file)
         try:
             self.folder.hold()
@@ -99,7 +99,7 @@ class HistoryStore:
         return self._file
 
     @property
-    def gaps(self) -> tuple[reading.Gap, ...]:
+    def gaps(self) -> tuple[Gap, ...]:
         """The times of which nothing is known, oldest first."""
         return (*self._gaps, *self._recorder.gaps)
 
@@ -220,42 +220,18 @@ class HistoryStore:
 
     def _read(self, now: float, remembered: Remembered) -> Callable[[], None]:
         """Reads all that is to be taken over, and returns what takes it over."""
-        file = self._file
-        last = reading.last_epoch(file)
-        self._check_source()
-        if not math.isfinite(last):
-            return _fill_nothing
-        until = min(last, now)
-        growing = reading.growing_decision(file)
-        if growing is not None:
-            file.write([("decision_rows", decision_columns([growing]))])
-        rings, lifetimes = reading.kept_rings(file, until), reading.lifetimes(file, now)
-        decisions, spend = reading.kept_decisions(file), reading.spend(file)
-        finished, usage = reading.finished_tasks(file), reading.usage(file, -math.inf, until)
-        skipped = 1 if reading.ended_in_order(file) else UNWRITTEN_AT_MOST
-        first_number, gaps = reading.last_lifetime(file) + skipped, reading.gaps(file)
+        runs.check_source(self._file, self._source)
+        earlier = read_earlier(self._file, self._known, now)
+        return _fill_nothing if earlier is None else lambda: self._fill(earlier, remembered)
 
-        def fill() -> None:
-            self._gaps = (*gaps, *self._gaps)
-            begun_at = min((one.began_at for one in lifetimes), default=until)
-            remembered.lifetimes.load(lifetimes, begun_at)
-            remembered.lifetimes.begin_at(first_number)
-            self._restored_until, self._looks_until = until, math.nan
-            if not self._pool_outlives:
-                self._ended_early = remembered.lifetimes.end_unseen((), just_after(until), POOL_GONE)
-                self._restored_until = math.nan
-            # Of who does not come back, the buckets that were open close with the first tick.
-            remembered.rings.load(rings, [one.worker_id for one in lifetimes if math.isnan(one.ended_at)])
-            if decisions is not None:
-                remembered.ledger.load(decisions.until(now), lambda first, end: reading.decisions(file, first, end))
-                remembered.ledger.begin_at(remembered.ledger.next_id - 1 + skipped)
-            if spend is not None:
-                remembered.accrual.load(spend)
-                remembered.kinds.load(spend.kinds)
-            remembered.tasks.finished.extend(finished)
-            remembered.usage.load(usage)
-
-        return fill
+    def _fill(self, earlier: Earlier, remembered: Remembered) -> None:
+        self._gaps = (*earlier.gaps, *self._gaps)
+        earlier.take_over_lifetimes(remembered)
+        self._restored_until, self._looks_until = earlier.until, math.nan
+        if not self._pool_outlives:
+            self._ended_early = remembered.lifetimes.end_unseen((), just_after(earlier.until), POOL_GONE)
+            self._restored_until = math.nan
+        earlier.take_over_rest(remembered, lambda first, last: reading.decisions(self._file, first, last))
 
     def _begin_without(self) -> None:
         """The ids of earlier runs are not known: later than all of them."""
@@ -264,51 +240,21 @@ class HistoryStore:
         self._remembered.ledger.begin_at(self._first_number)
         self._remembered.lifetimes.begin_at(self._first_number)
 
-    def _check_source(self) -> None:
-        """Invented and real history do not mix."""
-        rows = self._file.read("SELECT value FROM meta WHERE name = 'source'")
-        if rows and rows[0][0] != self._source.kind:
-            raise HistoryFileError(
-                "unusable",
-                f"{self._file.path} holds the history of a pool that is {rows[0][0]}, this one is {self._source.kind}: "
-                "name another folder with --data-dir",
-            )
-        if not rows:
-            self._file.write([("meta", {"name": ["source"], "value": [self._source.kind]})])
-
     def _begin_run(self, now: float, *, restored: bool) -> int:
         """Finishes what an earlier run left open, and says in the file that this one began; returns its number."""
-        file = self._file
-        run = int(file.read("SELECT coalesce(max(run), 0) FROM events")[0][0])
-        if run and run == self._run:
-            return run
-        run += 1
-        self._check_source()
-        last = reading.last_epoch(file)
-        events = [Event(now, "began", f"drm began, {self._source.kind}: {self._source.label}"[:300])]
-        before: list[tuple[str, list[Any] | dict[str, Any]]] = []
-        gap = None
-        if math.isfinite(last):
-            at = min(last, now)
-            reason = NOT_FOLLOWED if self._pool_outlives else POOL_GONE
-            # What was there at the last tick was there at its very time.
-            before.append((LOSE_OPEN, {"reason": reason, "finished": ticks_of(at) + 1}))
-            before.append(("DELETE FROM open_tasks", []))
-            if not restored:
-                before.append((END_EARLIER, [just_after(at), POOL_GONE, self._first_number]))
-            gap = reading.Gap(at, now, NOT_RUNNING if last <= now else f"the clock was set back by {last - now:.0f} s, and {NOT_RUNNING}")
-            events = [Event(at, "gap_began", gap.reason), Event(now, "gap_ended", gap.reason), *events]
-        if file.set_aside:
-            told = f"the history file could not be read on: it is kept as {', '.join(file.set_aside)}, and a new one began"
-            events.append(Event(now, "put_aside", told))
-            self._recorder.found(told)
-        file.write([("events", event_columns(events, run))], before)
+        if self._run is not None and self._run == runs.last_run(self._file):
+            return self._run
+        runs.check_source(self._file, self._source)
+        lost_because = NOT_FOLLOWED if self._pool_outlives else POOL_GONE
+        begun = runs.begin_run(self._file, self._source, now, lost_because, None if restored else self._first_number)
+        if begun.put_aside:
+            self._recorder.found(begun.put_aside)
         if self._run is not None:
             # The file that knew what this run has told so far is gone.
             self._tell_all.set()
-        self._gaps = (*self._gaps, *((gap,) if gap else ()))
-        self._run = run
-        return run
+        self._gaps = (*self._gaps, *((begun.gap,) if begun.gap else ()))
+        self._run = begun.run
+        return begun.run
 
     def _look_for_earlier(self, snapshot: Snapshot, lifetimes: Lifetimes) -> tuple[Lifetime, ...]:
         """Workers of an earlier run that have not been found again after a while have ended, when they were last known."""
@@ -318,13 +264,3 @@ class HistoryStore:
             return ()
         until, self._restored_until = self._restored_until, math.nan
         return lifetimes.end_unseen(snapshot.worker_ids, just_after(until), f"{NOT_RUNNING}, and it was not there any more afterwards")
-
-
-_COPIED = (
-    "cpu", "memory", "gpu", "gpu_memory", "provider", "region", "type", "market", "price", "currency", "price_source", "price_date"
-)  # fmt: skip
-END_EARLIER = (
-    "INSERT INTO worker_states SELECT ?, lifetime, any_value(worker_id), 'terminated', ?, "
-    + ", ".join(f"arg_max({name}, rowid)" for name in _COPIED)
-    + " FROM worker_states WHERE lifetime < ? GROUP BY lifetime HAVING NOT max(state = 'terminated')"
-)

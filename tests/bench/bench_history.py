@@ -18,9 +18,9 @@ import pytest
 from drm.cli import SIMULATED_LIMITS, SIMULATED_POLICY, SIMULATED_START
 from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
-from drm.history import reading
 from drm.history.bucketing import Bucketing
 from drm.history.buckets import ClosedCells
+from drm.history.kept_rings import kept_cells
 from drm.history.levels import STEPS_SECONDS
 from drm.history.schema import LEVEL_NAMES, METRICS
 from drm.history.still_file import StillFile
@@ -170,7 +170,7 @@ def test_a_window_from_the_disk() -> None:
         since, until = END - 30 * DAY_SECONDS, END
 
         def cells() -> object:
-            return reading.kept_cells(file, level, step, ids, since=since, until=until)
+            return kept_cells(file, level, step, ids, since=since, until=until)
 
         def window() -> object:
             return file.columns(

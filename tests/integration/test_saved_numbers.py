@@ -20,7 +20,7 @@ import pytest
 from drm import ids
 from drm.cli import main
 from drm.figures.units import money, scale_of
-from drm.history.reading import NOTHING_LEARNT
+from drm.history.attempts import NOTHING_LEARNT
 from drm.history.window import CELLS_PER_UNIT, MISSING
 from drm.model import RESOURCES
 from tests.integration.recorded import Recorded

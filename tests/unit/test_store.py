@@ -8,15 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
 
 from drm.cloud.accrual import Spend
 from drm.decision import ScalingDecision
+from drm.history.attempts import NOT_FOLLOWED, POOL_GONE
+from drm.history.earlier import UNWRITTEN_AT_MOST
 from drm.history.file import HistoryFile
 from drm.history.lifetimes import Lifetime
-from drm.history.reading import NOT_FOLLOWED, POOL_GONE, decisions
-from drm.history.store import GRACE_SECONDS, NOT_RUNNING, UNWRITTEN_AT_MOST
+from drm.history.reading import decisions
+from drm.history.runs import NOT_RUNNING
+from drm.history.store import GRACE_SECONDS
 from drm.ledger import BLOCK, WHOLE_BLOCKS
 from drm.ledger_query import Query
 from drm.model import Resources, Task
@@ -402,4 +406,20 @@ def test_tasks_of_before_the_first_tick_are_kept(tmp_path: Path) -> None:
     kept.tick()
     kept.flush()
     assert [task.id for task in kept.store.archive.tasks_at(START)] == [early.id]
+    kept.end()
+
+
+def test_a_copy_holds_the_last_decision_as_it_stands(tmp_path: Path) -> None:
+    """A run that grows with each tick is written at times only; whoever fetches a copy gets all of its evaluations."""
+    kept = simulated(tmp_path, workers=8)
+    kept.step = 1.0
+    for _ in range(20):
+        kept.tick()
+        kept.flush()
+    last = kept.manager.decisions(Query(limit=1))[0]
+    assert last.evaluations is not None and last.evaluations > 1
+    with kept.store.copies.made() as made, duckdb.connect(str(made), read_only=True) as copied:
+        found = copied.execute("SELECT evaluations, until FROM decisions ORDER BY id DESC LIMIT 1").fetchone()
+        assert not made.with_name(made.name + ".wal").exists()
+    assert found == (last.evaluations, last.last_at)
     kept.end()
