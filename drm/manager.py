@@ -110,7 +110,14 @@ class DynamicResourceManager:
         self.spend_marks = SpendMarks()
         """What had been spent at moments that have passed."""
         self._remembered = Remembered(
-            self.history, self.lifetimes, self._scaler.ledger, self._meter, self._pool.kinds, self._pool.tasks, self._pool.usage
+            rings=self.history,
+            lifetimes=self.lifetimes,
+            ledger=self._scaler.ledger,
+            accrual=self._meter,
+            spend_marks=self.spend_marks,
+            kinds=self._pool.kinds,
+            tasks=self._pool.tasks,
+            usage=self._pool.usage,
         )
         self._begun = store is None
         self._snapshot = self._freeze()

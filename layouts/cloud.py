@@ -7,8 +7,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.ladder_text import ALL
 from drm.figures.theme import CONFIG
+from drm.layouts import ladder
 
 KEY = "cloud"
 
@@ -36,27 +36,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
-        html.Section(
-            [
-                html.Div(
-                    [
-                        html.H2("What was paid, and what for"),
-                        html.Div(
-                            [
-                                html.Label("Of", htmlFor=ids.LADDER_OF),
-                                dbc.Select(id=ids.LADDER_OF, options=[ALL], value=ALL["value"], size="sm"),
-                            ],
-                            className="drm-choice",
-                        ),
-                    ],
-                    className="drm-card-head",
-                ),
-                html.P("", id=ids.LADDER_TEXT, className="drm-sentence"),
-                html.Div([], id=ids.LADDER_TABLE, className="drm-scroll"),
-                html.P("", id=ids.LADDER_NOTE, className="drm-note"),
-            ],
-            className="drm-card",
-        ),
+        ladder.card(),
         html.Section(_comparison(), id=ids.COMPARISON_CARD, className="drm-card", hidden=True),
         html.Section(_connect(), id=ids.CLOUD_CONNECT, className="drm-card", hidden=True),
     ]

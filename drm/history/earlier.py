@@ -13,6 +13,7 @@ from drm.history.buckets import Kept
 from drm.history.file import HistoryFile
 from drm.history.gaps import Gap, gaps
 from drm.history.kept_rings import kept_rings
+from drm.history.kept_spend import kept_spend, kept_spend_marks
 from drm.history.kept_usage import usage
 from drm.history.known_shapes import KnownShapes
 from drm.history.lifetimes import Lifetime
@@ -41,6 +42,7 @@ class Earlier:
     lifetimes: list[Lifetime]
     decisions: KeptDecisions | None
     spend: Spend | None
+    spend_marks: list[Spend]
     finished: list[Task]
     usage: UsageView
 
@@ -59,6 +61,7 @@ class Earlier:
             remembered.ledger.begin_at(remembered.ledger.next_id - 1 + self.skipped)
         if self.spend is not None:
             remembered.accrual.load(self.spend)
+            remembered.spend_marks.load(self.spend_marks)
             remembered.kinds.load(self.spend.kinds)
         remembered.tasks.finished.extend(self.finished)
         remembered.usage.load(self.usage)
@@ -73,6 +76,7 @@ def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier |
     growing = reading.growing_decision(file)
     if growing is not None:
         file.write([("decision_rows", decision_columns([growing]))])
+    spend = kept_spend(file)
     return Earlier(
         now=now,
         until=until,
@@ -82,7 +86,8 @@ def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier |
         rings=kept_rings(file, until),
         lifetimes=reading.lifetimes(file, now),
         decisions=reading.kept_decisions(file),
-        spend=reading.spend(file),
+        spend=spend,
+        spend_marks=[] if spend is None else kept_spend_marks(file, until, spend),
         finished=reading.finished_tasks(file),
         usage=usage(file, known, -math.inf, until),
     )

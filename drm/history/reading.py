@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from itertools import groupby
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from drm.cloud.accrual import STATES, Spend
 from drm.decision import ScalingDecision
 from drm.history.batch import ENDED
 from drm.history.file import HistoryFile
@@ -108,20 +106,6 @@ def growing_decision(file: HistoryFile) -> ScalingDecision | None:
     """The ledger's last row as the last batch knew it."""
     rows = file.read("SELECT value FROM tail WHERE name = 'decision'")
     return DECISION.validate_json(bytes(rows[0][0])) if rows else None
-
-
-def spend(file: HistoryFile) -> Spend | None:
-    """What was spent so far, with nothing of what is there now."""
-    rows = file.read("SELECT value FROM tail WHERE name = 'spend'")
-    if not rows:
-        return None
-    told = json.loads(bytes(rows[0][0]))
-    kinds = tuple(kind_of(list(one["kind"].values())) for one in told["kinds"])
-    seconds = np.array([float(one["seconds"]) for one in told["kinds"]])
-    seconds.flags.writeable = False
-    counts = np.zeros((len(kinds), STATES), np.int64)
-    counts.flags.writeable = False
-    return Spend(math.nan, float(told["since"]), kinds, counts, seconds, float(told["uncounted_seconds"]))
 
 
 def finished_tasks(file: HistoryFile) -> list[Task]:

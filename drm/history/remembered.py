@@ -8,6 +8,7 @@ from drm.cloud.accrual import Accrual
 from drm.cloud.kinds import Kinds
 from drm.history.lifetimes import Lifetimes
 from drm.history.rings import Rings
+from drm.history.spend_marks import SpendMarks
 from drm.ledger import Ledger
 from drm.task_usage import TaskUsage
 from drm.tasks import TaskTable
@@ -21,6 +22,7 @@ class Remembered:
     lifetimes: Lifetimes
     ledger: Ledger
     accrual: Accrual
+    spend_marks: SpendMarks
     kinds: Kinds
     tasks: TaskTable
     usage: TaskUsage

@@ -16,7 +16,7 @@ from drm.decision import ScalingDecision
 from drm.history.attempts import attempt_row
 from drm.history.buckets import ClosedCells, ClosedSeries, OpenBucket, metric_names
 from drm.history.lifetimes import Lifetime
-from drm.history.schema import METRICS
+from drm.history.schema import METRICS, PURPOSES
 from drm.ledger import settled_at
 from drm.model import InstanceKind
 from drm.tasks import TaskChange
@@ -134,7 +134,7 @@ def decision_columns(decisions: Sequence[ScalingDecision]) -> Columns:
 
 
 def cost_columns(epoch: float, spend: Spend) -> Columns:
-    """One row for each kind of instance that was charged so far; `seconds` and `spent` are sums that never fall."""
+    """One row for each kind of instance that was charged so far; all but `instances` are sums that never fall."""
     charged = spend.counts[:, CHARGED].sum(axis=1) if len(spend.kinds) else ()
     rows = [
         {
@@ -143,11 +143,19 @@ def cost_columns(epoch: float, spend: Spend) -> Columns:
             "instances": int(instances),
             "seconds": float(seconds),
             "spent": None if kind.price is None else float(seconds) / HOUR_SECONDS * kind.price.hourly,
+            **dict(zip(PURPOSES, purposes, strict=True)),
         }
-        for kind, instances, seconds in zip(spend.kinds, charged, spend.seconds, strict=True)
+        for kind, instances, seconds, purposes in zip(spend.kinds, charged, spend.seconds, _purposes(spend), strict=True)
         if seconds or instances
     ]
     return _columns(rows)
+
+
+def _purposes(spend: Spend) -> list[list[float | None]]:
+    """By kind, in the order of `PURPOSES`; None where nobody looked."""
+    if spend.parts is None or spend.ended is None:
+        return [[None] * len(PURPOSES) for _ in spend.kinds]
+    return list(np.concatenate([spend.parts, spend.ended], axis=1).tolist())
 
 
 def document_of(decision: ScalingDecision) -> bytes:
@@ -161,7 +169,10 @@ def document_of(decision: ScalingDecision) -> bytes:
 
 def spend_bytes(spend: Spend) -> bytes:
     """What was spent so far, as JSON."""
-    kinds = [{"kind": _kind(kind), "seconds": seconds} for kind, seconds in zip(spend.kinds, spend.seconds.tolist(), strict=True)]
+    kinds = [
+        {"kind": _kind(kind), "seconds": seconds, "purposes": purposes}
+        for kind, seconds, purposes in zip(spend.kinds, spend.seconds.tolist(), _purposes(spend), strict=True)
+    ]
     return to_json({"kinds": kinds, "since": spend.since, "uncounted_seconds": spend.uncounted_seconds}, inf_nan_mode="strings")
 
 

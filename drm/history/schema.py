@@ -6,10 +6,11 @@ holds the latest state of what is still growing. There is no primary key: on a f
 
 from __future__ import annotations
 
+from drm.cloud.split import ENDED, PARTS
 from drm.history.buckets import SETS, metric_names
 from drm.history.levels import STEPS_SECONDS
 
-VERSION = 2
+VERSION = 3
 
 TICKS_A_SECOND = 2**22
 """A tick is the finest step of a float64 of epoch seconds between the years 2004 and 2038; later ones have coarser steps, which are whole
@@ -22,6 +23,11 @@ METRICS = tuple(f"{measure}_{resource}" for resources in SETS for measure, resou
 """Columns of the sample tables: the mean of the bucket in steps of half a percent of capacity; `METRIC_max` is its max."""
 
 _CELLS = ", ".join(f"{name} UTINYINT, {name}_max UTINYINT" for name in METRICS)
+
+PURPOSES = (*PARTS, *ENDED)
+"""Columns of `costs`: of the seconds what they were paid for, and how the attempts ended that used some of them."""
+
+_PURPOSES = ", ".join(f"{name} DOUBLE" for name in PURPOSES)
 
 TABLES: dict[str, str] = {
     "meta": "name VARCHAR, value VARCHAR",
@@ -52,7 +58,7 @@ TABLES: dict[str, str] = {
     ),
     "costs": (
         "epoch DOUBLE, provider VARCHAR, region VARCHAR, type VARCHAR, market VARCHAR, price DOUBLE, currency VARCHAR, "
-        "price_source VARCHAR, price_date VARCHAR, instances INTEGER, seconds DOUBLE, spent DOUBLE"
+        f"price_source VARCHAR, price_date VARCHAR, instances INTEGER, seconds DOUBLE, spent DOUBLE, {_PURPOSES}"
     ),
     "tail": "name VARCHAR, epoch DOUBLE, value BLOB",
 }

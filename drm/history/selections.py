@@ -8,7 +8,7 @@ from typing import Literal
 
 from drm.history.file import HistoryFile
 from drm.history.levels import STEPS_SECONDS
-from drm.history.schema import LEVEL_NAMES, METRICS
+from drm.history.schema import LEVEL_NAMES, METRICS, PURPOSES
 from drm.model import RESOURCES, UNITS
 
 Kind = Literal["text", "number", "integer", "boolean", "time"]
@@ -76,6 +76,7 @@ COLUMNS: Mapping[str, Mapping[str, Kind]] = {
         "instances": "integer",
         "instance_seconds": "number",
         "spent": "number",
+        **dict.fromkeys((f"{name}_seconds" for name in PURPOSES), "number"),
     },
 }
 """By table, without `source`, which is the first column of each."""
@@ -99,7 +100,7 @@ SELECT worker_id, began_at, started_at, draining_at, ended_at, state, reason, {_
 FROM lifetimes WHERE coalesce(ended_at, 'infinity') >= {{since}} AND began_at <= {{until}} ORDER BY began_at, lifetime
 """
 _COSTS = f"""
-SELECT epoch, {_BILL_NAMES}, price_source, price_date, instances, seconds, spent
+SELECT epoch, {_BILL_NAMES}, price_source, price_date, instances, seconds, spent, {", ".join(PURPOSES)}
 FROM costs WHERE epoch BETWEEN {{since}} AND {{until}} ORDER BY epoch, provider, region, type, market
 """
 

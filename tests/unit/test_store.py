@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from drm.analysis.ladder import ladder
 from drm.cloud.accrual import Spend
 from drm.decision import ScalingDecision
 from drm.history.attempts import NOT_FOLLOWED, POOL_GONE
@@ -141,6 +142,14 @@ def test_sums_of_cost_go_on(both: Both) -> None:
     again = both.after.manager.spend
     assert again.kinds == both.before.spend.kinds and again.since == both.before.spend.since
     np.testing.assert_array_equal(again.seconds, both.before.spend.seconds)
+    for found, expected in ((again.parts, both.before.spend.parts), (again.ended, both.before.spend.ended)):
+        assert found is not None and expected is not None
+        np.testing.assert_array_equal(found, expected)
+    for ago in (900, 6 * 3600):
+        starts = [marks.at(both.before.end - ago) for marks in (both.before.state.manager.spend_marks, both.after.manager.spend_marks)]
+        before, after = (ladder(start, both.before.spend) for start in starts)
+        assert before is not None and after is not None and before.since == after.since and before.paid.seconds > 0
+        assert {name: one.seconds for name, one in before.pieces.items()} == {name: one.seconds for name, one in after.pieces.items()}
     assert both.before.spend.seconds.sum() > 0
 
 
