@@ -39,9 +39,10 @@ def register(app: Dash, state: DRMState) -> None:
             return (ladder_text.NOT_KEPT if view.moment is not None else ladder_text.NOTHING_YET), None, "", [ladder_text.ALL]
         kinds = {ladder_text.kind_text(kind): kind for kind, seconds in zip(end.kinds, end.seconds.tolist(), strict=True) if seconds > 0}
         # One that is gone from this range is chosen still; its account is empty.
-        chosen = [*kinds, *([of] if of and of not in kinds else [])]
-        options = [ladder_text.ALL, *({"label": name, "value": name} for name in chosen)] if len(chosen) > 1 or of else [ladder_text.ALL]
-        found = ladder(start, end, None if not of else lambda kind: ladder_text.kind_text(kind) == of)
+        all_of_them = of == ladder_text.ALL["value"]
+        chosen = [*kinds, *([] if all_of_them or of in kinds else [of])]
+        options = [ladder_text.ALL, *({"label": name, "value": name} for name in chosen if len(chosen) > 1 or not all_of_them)]
+        found = ladder(start, end, None if all_of_them else lambda kind: ladder_text.kind_text(kind) == of)
         if found is None:
             return ladder_text.NOT_KEPT, None, "", options
         simulated = view.snapshot.source.kind == "simulated"

@@ -13,12 +13,14 @@ from drm.figures import ladder_text
 HEADS = ("", "What it is", "Of what was paid", "Share", "Worker-hours", "Cost")
 HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 """Bars say what the numbers beside them say."""
-NUMBERS = "drm-number drm-right"
+NUMBERS, NUMBER_HEADS = "drm-number drm-right", 3
 
 
 def table(found: Ladder) -> Component:
     """A row for each rung and each piece."""
-    head = [html.Th(text, scope="col", className=NUMBERS if index > 2 else None) for index, text in enumerate(HEADS)]
+    head = [
+        html.Th(text, scope="col", className=NUMBERS if index >= len(HEADS) - NUMBER_HEADS else None) for index, text in enumerate(HEADS)
+    ]
     return html.Table(
         [html.Thead(html.Tr(head)), html.Tbody([_row(one) for one in ladder_text.rows(found)])],
         className="table table-sm drm-table drm-table-wide drm-ladder",
@@ -32,7 +34,7 @@ def _row(one: ladder_text.Row) -> Component:
     )
     cells = [
         html.Th(one.name, scope="row"),
-        html.Td(one.detail, className="drm-note"),
+        html.Td(one.detail, className="drm-note drm-detail"),
         html.Td(html.Div(bar, className="drm-fall-track", **HIDDEN)),
         *(html.Td(text, className=NUMBERS) for text in (one.share, one.hours, one.money)),
     ]

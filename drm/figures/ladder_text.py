@@ -46,7 +46,7 @@ PIECES: Mapping[str, tuple[str, str]] = MappingProxyType(
 """(name, what it is) of each rung and each piece."""
 
 HOUR_SECONDS = 3600.0
-ALL = {"label": "all workers", "value": ""}
+ALL = {"label": "all workers", "value": "all"}
 """Of which workers the account is shown first."""
 NOTHING_YET = "Nothing was paid in this range yet: the first tick with a worker begins the account."
 NOT_KEPT = "What was paid by this moment, and what for, is not kept."
@@ -128,7 +128,11 @@ def _row(found: Ladder, key: str, words: tuple[str, str], amount: Amount, *, is_
     if math.isfinite(amount.money) and amount.money < 0:
         cost = f"-{money(-amount.money, found.currency)}"
     left, width = max(0.0, min(100.0, left)), max(0.0, min(100.0, width))
-    return Row(name, detail, hours(amount.seconds), cost, percent(found.share(key)), is_rung, left, width)
+    return Row(name, detail, hours(amount.seconds), cost, _share_text(found.share(key)), is_rung, left, width)
+
+
+def _share_text(share: float) -> str:
+    return "under 1 %" if 0 < abs(share) < 0.005 else percent(share)
 
 
 def _percent(found: Ladder, key: str) -> float:

@@ -60,6 +60,23 @@ def test_a_simulated_fleet_adds_up_and_says_what_it_is(simulated: Watched) -> No
         expect(page.locator(f"#{card}")).to_be_hidden()
 
 
+def test_the_account_adds_up_and_can_be_asked_of_one_kind(simulated: Watched) -> None:
+    """Shares of what is lost and what was useful are the whole, within rounding; one kind costs less than all."""
+    page = simulated.open("?tab=cloud")
+    expect(page.locator(f"#{ids.LADDER_TEXT}")).to_contain_text("was useful", timeout=FIGURE_TIMEOUT)
+    simulated.pause()
+    rows = {row[0]: row for row in (one.locator("th, td").all_inner_texts() for one in page.locator(f"#{ids.LADDER_TABLE} tbody tr").all())}
+    rungs = ("Paid", "Allocatable", "Requested", "Used", "Useful")
+    pieces = [money(row[-1]) for name, row in rows.items() if name not in rungs[:-1]]
+    assert sum(pieces) == pytest.approx(money(rows["Paid"][-1]), abs=0.01 * len(pieces))
+    of = page.get_by_label("Of", exact=True)
+    assert of.input_value() == "all"
+    of.select_option("beta beta-1 standard-spot spot")
+    paid = rows["Paid"][-1]
+    expect(page.locator(f"#{ids.LADDER_TABLE} tbody tr").first).not_to_contain_text(paid, timeout=FIGURE_TIMEOUT)
+    assert money(page.locator(f"#{ids.LADDER_TABLE} tbody tr").first.locator("td").last.inner_text()) < money(paid)
+
+
 def test_a_local_pool_says_that_its_price_is_not_known_and_how_to_say_it(watched: Watched) -> None:
     """Workers of this machine, an unknown price that is no 0, and the exact names that configure a cloud."""
     page = watched.open("?tab=cloud")
