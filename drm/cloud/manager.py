@@ -15,7 +15,7 @@ import numpy as np
 
 from drm.cloud.accrual import STATES, Accrual
 from drm.cloud.engine_providers import EngineProvider, LocalProvider, SimulatedProvider
-from drm.cloud.provider import Instance, Provider
+from drm.cloud.provider import Instance, PlainProvider
 from drm.cloud.totals import Problem, Totals, in_order, lines_of
 from drm.errors import InvalidValueError
 from drm.model import STATE_CODE, InstanceKind, WorkerType
@@ -27,7 +27,7 @@ ERROR_LIMIT = 300
 class _Polled:
     """One provider that has to be asked, with what it last answered."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: PlainProvider) -> None:
         self.provider = provider
         self.accrual = Accrual()
         self.instances: list[Instance] = []
@@ -62,10 +62,10 @@ class CloudProviderManager:
     It ends no instance by itself, and asks a provider only when a program calls `totals()` or `list_instances()`.
     """
 
-    def __init__(self, providers: Iterable[Provider] = ()) -> None:
-        self.providers: tuple[Provider, ...] = tuple(providers)
+    def __init__(self, providers: Iterable[PlainProvider] = ()) -> None:
+        self.providers: tuple[PlainProvider, ...] = tuple(providers)
         for one in self.providers:
-            if not isinstance(one, Provider):
+            if not isinstance(one, PlainProvider):
                 raise InvalidValueError(f"a provider has name, region, launch, list_instances, terminate and price, got {one!r}")
         names = [one.name for one in self.providers]
         if twice := next((name for name in names if names.count(name) > 1), None):
@@ -120,7 +120,8 @@ class CloudProviderManager:
     def last_totals(self) -> Totals:
         """What was known last; waits for nobody."""
         told = [(polled, polled.accrual.spend, polled.problem) for polled in self._polled]
-        own = {polled.provider.name for polled in self._polled}
+        # Until somebody has asked it, what the pool knows of its workers is all that there is.
+        own = {polled.provider.name for polled, spend, _ in told if not math.isnan(spend.time)}
         spends = [spend for _, spend, _ in told if not math.isnan(spend.time)]
         lines = [line for spend in spends for line in lines_of(spend)]
         if self._pool is not None:

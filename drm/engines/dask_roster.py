@@ -73,6 +73,13 @@ class Roster:
         for worker_id in worker_ids:
             self._members[worker_id].retiring = True
 
+    def reshape(self, worker_id: str, shape: Resources, slots: int | None) -> None:
+        """This one became of another shape than it was launched with; nothing where it has gone."""
+        member = self._members.get(worker_id)
+        if member is not None:
+            member.capacity, member.slots = shape.vector(), slots
+            self._list()
+
     def update(self, survey: Survey) -> dict[str, str]:
         """Takes over what the scheduler shows; returns why workers went, by id."""
         server_ids, names, addresses, hosts, numbers = survey

@@ -1,0 +1,99 @@
+"""What a cloud pool may launch: its types with shapes and prices, the cheapest first, and which may stand in for another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from drm.cloud.price_file import PriceFile
+from drm.cloud.provider import WorkerProvider
+from drm.errors import InvalidValueError, ProviderError
+from drm.model import Price, Resources, WorkerType
+from drm.placement import fits
+
+SPOT = ":spot"
+"""How the name of a type ends that is taken from the spot market."""
+SYSTEM_SHARE = 0.06
+"""Of an instance's memory its own system needs this part; the rest is the worker's."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """One type that may be launched. What is None the provider is asked for."""
+
+    name: str
+    """In the provider's words, as in `m5.large`."""
+    spot: bool = False
+    shape: Resources | None = None
+    """What a worker on it has."""
+    price: Price | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> InstanceType:
+        """Reads `m5.large`, or `m5.large:spot`."""
+        name = text.removesuffix(SPOT)
+        if not name or ":" in name or name != name.strip():
+            raise InvalidValueError(f"{text!r} is no instance type: write its name, as in m5.large, or m5.large{SPOT} for the spot market")
+        return cls(name, text.endswith(SPOT))
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """Types by price; those whose price is not known come last, in the order in which they were given."""
+
+    types: tuple[WorkerType, ...]
+
+    def for_type(self, asked: WorkerType) -> list[WorkerType]:
+        """The type itself, then those that hold at least as much, the cheapest first: whoever waits for the one fits on the others."""
+        needed = asked.shape.vector()
+        return [asked, *(one for one in self.types if one.name != asked.name and fits(one.shape.vector(), needed))]
+
+
+def instance_type(worker_type: WorkerType) -> str:
+    """What its provider calls it."""
+    return worker_type.name.removesuffix(SPOT)
+
+
+def find_offers(provider: WorkerProvider, types: Sequence[str | InstanceType], prices: PriceFile | None) -> Offers:
+    """Asks the provider for shapes and prices that nobody said, and waits for it.
+
+    InvalidValueError where no type is named, one is named twice, or a price's currency has no rate; ProviderError where it has no such type.
+    """
+    wanted = [InstanceType.parse(one) if isinstance(one, str) else one for one in types]
+    names = [one.name + (SPOT if one.spot else "") for one in wanted]
+    if not names:
+        raise InvalidValueError("a cloud pool needs at least one instance type, as in ['m5.large'], got none")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InvalidValueError(f"{twice!r} is named twice: once is enough")
+    if no_spot := next((one.name for one in wanted if one.spot and not provider.capabilities.spot), None):
+        raise InvalidValueError(f"{provider.name} has no spot market: leave out {no_spot}{SPOT}")
+    known = [_worker_type(provider, one, name, prices) for one, name in zip(wanted, names, strict=True)]
+    return Offers(tuple(sorted(known, key=lambda one: (math.isnan(one.hourly), 0.0 if math.isnan(one.hourly) else one.hourly))))
+
+
+def _worker_type(provider: WorkerProvider, one: InstanceType, name: str, prices: PriceFile | None) -> WorkerType:
+    shape = one.shape
+    if shape is None:
+        whole = provider.shape(one.name)
+        shape = replace(whole, memory=math.floor(whole.memory * (1.0 - SYSTEM_SHARE)))
+    market = "spot" if one.spot else "on_demand"
+    price = one.price or find_price(provider, one.name, one.spot, prices)
+    return WorkerType(name, shape, price, market, provider.name, provider.region)  # type: ignore[arg-type]
+
+
+def find_price(provider: WorkerProvider, name: str, spot: bool, prices: PriceFile | None) -> Price | None:
+    """The user's own, then what the provider says, in the user's currency; None where nobody knows it."""
+    own = None if prices is None else prices.find(provider.name, provider.region, name, "spot" if spot else "on_demand")
+    if own is not None or prices is None:
+        return own or _told(lambda: provider.price(name, spot))
+    told = _told(lambda: provider.price(name, spot))
+    return None if told is None else prices.in_currency(told)
+
+
+def _told(ask: Callable[[], Price]) -> Price | None:
+    try:
+        return ask()
+    except ProviderError:
+        # Unknown is unknown, and a machine may be rented without knowing what it costs; a budget forbids it.
+        return None
