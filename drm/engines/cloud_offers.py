@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from drm.cloud.price_file import PriceFile
 from drm.cloud.provider import WorkerProvider
 from drm.errors import InvalidValueError, ProviderError
 from drm.model import Price, Resources, WorkerType
@@ -55,7 +54,7 @@ def instance_type(worker_type: WorkerType) -> str:
     return worker_type.name.removesuffix(SPOT)
 
 
-def find_offers(provider: WorkerProvider, types: Sequence[str | InstanceType], prices: PriceFile | None) -> Offers:
+def find_offers(provider: WorkerProvider, types: Sequence[str | InstanceType]) -> Offers:
     """Asks the provider for shapes and prices that nobody said, and waits for it.
 
     InvalidValueError where no type is named, one is named twice, or a price's currency has no rate; ProviderError where it has no such type.
@@ -68,32 +67,23 @@ def find_offers(provider: WorkerProvider, types: Sequence[str | InstanceType], p
         raise InvalidValueError(f"{twice!r} is named twice: once is enough")
     if no_spot := next((one.name for one in wanted if one.spot and not provider.capabilities.spot), None):
         raise InvalidValueError(f"{provider.name} has no spot market: leave out {no_spot}{SPOT}")
-    known = [_worker_type(provider, one, name, prices) for one, name in zip(wanted, names, strict=True)]
+    known = [_worker_type(provider, one, name) for one, name in zip(wanted, names, strict=True)]
     return Offers(tuple(sorted(known, key=lambda one: (math.isnan(one.hourly), 0.0 if math.isnan(one.hourly) else one.hourly))))
 
 
-def _worker_type(provider: WorkerProvider, one: InstanceType, name: str, prices: PriceFile | None) -> WorkerType:
+def _worker_type(provider: WorkerProvider, one: InstanceType, name: str) -> WorkerType:
     shape = one.shape
     if shape is None:
         whole = provider.shape(one.name)
         shape = replace(whole, memory=math.floor(whole.memory * (1.0 - SYSTEM_SHARE)))
     market = "spot" if one.spot else "on_demand"
-    price = one.price or find_price(provider, one.name, one.spot, prices)
+    price = one.price or _price(provider, one.name, one.spot)
     return WorkerType(name, shape, price, market, provider.name, provider.region)  # type: ignore[arg-type]
 
 
-def find_price(provider: WorkerProvider, name: str, spot: bool, prices: PriceFile | None) -> Price | None:
-    """The user's own, then what the provider says, in the user's currency; None where nobody knows it."""
-    own = None if prices is None else prices.find(provider.name, provider.region, name, "spot" if spot else "on_demand")
-    if own is not None or prices is None:
-        return own or _told(lambda: provider.price(name, spot))
-    told = _told(lambda: provider.price(name, spot))
-    return None if told is None else prices.in_currency(told)
-
-
-def _told(ask: Callable[[], Price]) -> Price | None:
+def _price(provider: WorkerProvider, name: str, spot: bool) -> Price | None:
     try:
-        return ask()
+        return provider.price(name, spot)
     except ProviderError:
-        # Unknown is unknown, and a machine may be rented without knowing what it costs; a budget forbids it.
+        # Unknown is unknown: a machine may be rented without knowing what it costs, unless there is a budget.
         return None

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drm.cloud.price_file import PriceFile
 from drm.cloud.provider import WorkerProvider
 from drm.engines.cloud_launcher import CloudLauncher
 from drm.engines.cloud_offers import InstanceType, find_offers
@@ -44,8 +43,6 @@ class CloudOptions:
     """An instance whose worker has not joined so long after it was granted is ended."""
     poll_seconds: float = 5.0
     """How often the provider is asked what it has."""
-    prices: PriceFile | None = None
-    """The user's own prices, and the currency of all."""
     security: Any = None
     """A `distributed.Security` for scheduler and client; `worker_command` then has to name its files on the image."""
 
@@ -59,8 +56,6 @@ class CloudOptions:
             raise InvalidValueError(f"join_seconds must be positive and finite, got {self.join_seconds!r}")
         if not (math.isfinite(self.poll_seconds) and self.poll_seconds >= SHORTEST_POLL_SECONDS):
             raise InvalidValueError(f"poll_seconds must be at least {SHORTEST_POLL_SECONDS:g} and finite, got {self.poll_seconds!r}")
-        if self.prices is not None and not isinstance(self.prices, PriceFile):
-            raise InvalidValueError(f"prices must be PriceFile.read(path), got {self.prices!r}")
 
 
 def cloud_plan(provider: WorkerProvider, types: Sequence[str | InstanceType], options: CloudOptions) -> Plan:
@@ -73,7 +68,7 @@ def cloud_plan(provider: WorkerProvider, types: Sequence[str | InstanceType], op
         raise InvalidValueError(
             f"{provider.name} cannot give an instance a script that it runs at its start: no worker would come up on it"
         )
-    offers = find_offers(provider, types, options.prices)
+    offers = find_offers(provider, types)
     if options.host is not None and not is_loopback(options.host) and options.security is None:
         logger.warning(
             "whoever reaches the scheduler at %s can run code here: keep it in a private network, or give security=", options.host

@@ -48,9 +48,10 @@ class DaskEngine:
     """Runs tasks on Dask workers. A worker's id is its Dask name.
 
     `DaskEngine.local()` starts worker processes here, `DaskEngine.connect(address)` uses a running scheduler and its workers,
-    `DaskEngine.cloud(provider, types, ...)` rents machines for them, and `DaskEngine(cluster)` uses any `distributed.deploy.spec.SpecCluster`, through which it also starts and ends workers; the cluster stays
-    the caller's to close. Workers that it did not start have `nthreads` cores and their memory limit (0 where they have none, so that no
-    task that asks for memory goes there); a task of another user occupies one core while it is on a worker.
+    `DaskEngine.cloud(provider, types, ...)` rents machines for them, and `DaskEngine(cluster)` uses any
+    `distributed.deploy.spec.SpecCluster`, through which it also starts and ends workers; the cluster stays the caller's to close. Workers
+    that it did not start have `nthreads` cores and their memory limit (0 where they have none, so that no task that asks for memory goes
+    there); a task of another user occupies one core while it is on a worker.
     All methods are for the one thread that ticks, but `encode`, `cancel` and `close`, which any may call.
     """
 
@@ -196,7 +197,9 @@ class DaskEngine:
         names = tuple(f"w-{self._plan.epoch}-{next(self._numbers)}" for _ in range(count))
         self._link.post(partial(launcher.start, names, worker_type), f"workers {', '.join(names)} could not be started")
         local = self._plan.slots is not None
-        roster.launched(names, shape if local else self._plan.worker_shape, self._plan.slots(shape) if self._plan.slots else None)
+        # Its kind, and with it its price, is told at its first sight, which may come before its launcher has begun.
+        labels = {"worker_type": worker_type.name} if self._plan.types else {}
+        roster.launched(names, shape if local else self._plan.worker_shape, self._plan.slots(shape) if self._plan.slots else None, labels)
         self._launch_ids.update(dict.fromkeys(names, launch_id))
         self._launches.append(LaunchReport(launch_id, names))
 

@@ -10,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ class Member:
     first_measured_at: float = np.nan
     retiring: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    ordered: Mapping[str, str] = field(default_factory=dict)
+    """What was said of it at its launch, before its launcher or itself says more."""
 
 
 class Roster:
@@ -61,10 +64,12 @@ class Roster:
         """A worker that is listed, or None."""
         return self._members.get(worker_id)
 
-    def launched(self, names: Sequence[str], shape: Resources | None, slots: int | None) -> None:
-        """These were asked for; they are listed from now on."""
+    def launched(
+        self, names: Sequence[str], shape: Resources | None, slots: int | None, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """These were asked for; they are listed from now on, with these labels."""
         for name in names:
-            self._members[name] = Member(name, None if shape is None else shape.vector(), slots)
+            self._members[name] = Member(name, None if shape is None else shape.vector(), slots, ordered=labels)
             self._banned.add(name)
         self._list()
 
@@ -181,7 +186,9 @@ class Roster:
     def _list(self) -> None:
         ids = tuple(self._members)
         self.ids = self.ids if ids == self.ids else ids
-        self.labels = {member.id: {**self._launcher.labels(member.id), **member.labels} for member in self._members.values()}
+        self.labels = {
+            member.id: {**member.ordered, **self._launcher.labels(member.id), **member.labels} for member in self._members.values()
+        }
 
 
 def _stale_seconds(workers: int) -> float:

@@ -15,7 +15,7 @@ DEATH_SECONDS = 120
 
 
 def worker_script(scheduler: str, name: str, shape: Resources, *, command: str, setup: str = "") -> str:
-    """Runs `setup`, then `command` (as in `dask worker`, which must be on the image) with the worker's options, and ends with the worker."""
+    """Runs `setup`, then `command` (as in `dask worker`, which must be on the image) with a worker's options, and ends with it."""
     options = {
         "--name": name,
         "--nthreads": str(slots(shape)),

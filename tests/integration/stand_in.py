@@ -19,6 +19,7 @@ from drm.model import Price, Resources
 WORKER_COMMAND = f"{sys.executable} -m distributed.cli.dask_worker"
 SHAPES = {"small": Resources(cpu=0.5, memory=512 * 2**20), "large": Resources(cpu=1, memory=1024 * 2**20)}
 PRICES = {"small": 0.02, "large": 0.05}
+CAPABILITIES = Capabilities(spot=True, tags=True, user_data=True, interruption_notices=True)
 
 
 @dataclass
@@ -32,7 +33,7 @@ class StandIn:
     none_of: set[str] = field(default_factory=set)
     broken: bool = False
     unreachable: bool = False
-    capabilities: Capabilities = Capabilities(spot=True, tags=True, user_data=True, interruption_notices=True)
+    capabilities: Capabilities = CAPABILITIES
 
     def __post_init__(self) -> None:
         self._processes: dict[str, tuple[subprocess.Popen[bytes], WorkerOrder, float]] = {}

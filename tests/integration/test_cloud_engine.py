@@ -146,7 +146,6 @@ def test_what_makes_no_sense_is_refused_before_anything_is_launched(stand_in: St
         ({"scheduler": "tcp://127.0.0.1:1"}, "give either scheduler="),
         ({"join_seconds": 0}, "join_seconds must be positive"),
         ({"poll_seconds": float("nan")}, "poll_seconds must be at least"),
-        ({"prices": "prices.toml"}, "PriceFile.read"),
     ):
         with pytest.raises(InvalidValueError, match=rule):
             DaskEngine.cloud(stand_in, ["small"], **({"host": "127.0.0.1"} | wrong))
