@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
-from drm.cloud.aws_errors import translated
+from drm.cloud.aws_errors import refuse_429, translated
 from drm.cloud.calls import CallLimits, Calls
 from drm.cloud.known_prices import KnownPrices
 from drm.cloud.price_file import PriceFile
@@ -273,6 +273,8 @@ class AWSProvider:
     def _ask(self, what: str, call: Callable[[], T], told: Callable[[ProviderError], None] | None = None) -> T:
         """Every call is a question, has a token, or ends what may have ended already: each may be made again."""
         try:
+            # boto3 takes a second to read the description of EC2, which is not AWS's time.
+            translated(self.name, self._ec2)
             return self._calls.make(f"({what})", partial(translated, self.name, call), repeatable=True, told=told)
         except CredentialsError:
             # boto3 refreshes those of roles by itself; of files and the environment it knows what they said when the session was made.
@@ -288,7 +290,9 @@ class AWSProvider:
                 seconds = self._calls.limits.timeout_seconds
                 # `Calls` tries again, so that it is told, and within one rate; botocore's own tries would do neither.
                 config = Config(connect_timeout=min(5.0, seconds), read_timeout=seconds, retries={"total_max_attempts": 1})
-                self._client = self._new_session().client("ec2", region_name=self.region, endpoint_url=self._endpoint_url, config=config)
+                client = self._new_session().client("ec2", region_name=self.region, endpoint_url=self._endpoint_url, config=config)
+                client.meta.events.register("before-parse.ec2", partial(refuse_429, self.name))
+                self._client = client
             return self._client
 
 

@@ -35,7 +35,6 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
         "EC2ThrottledException",
         "SlowDown",
-        "429",
     }
 )
 CREDENTIALS = frozenset(
@@ -93,8 +92,14 @@ def of_answer(name: str, response: Any, operation: str) -> ProviderError:
         return ProviderError(f"{name} does not allow {operation} ({code}): docs/clouds.md has the permissions that are needed")
     if code in NO_INSTANCES:
         return NoInstancesError(f"{code}: {message}")
-    if code in THROTTLED or status == 429:
-        return ThrottledError(f"{name} was asked too often ({code if code and code != '429' else 'HTTP 429'})")
+    if code in THROTTLED:
+        return ThrottledError(f"{name} was asked too often ({code})")
     if status >= 500:
         return NoAnswerError(f"{name} failed to answer {operation} (HTTP {status}{f', {code}' if code and not code.isdigit() else ''})")
     return ProviderError(f"{name} refused {operation} ({code}): {message}")
+
+
+def refuse_429(name: str, response_dict: Any, **_: Any) -> None:
+    """A hook of botocore, which cannot parse a 429 that a proxy or a gateway answers without the body of the API."""
+    if response_dict["status_code"] == 429:
+        raise ThrottledError(f"{name} was asked too often (HTTP 429)")

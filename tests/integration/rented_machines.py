@@ -7,6 +7,7 @@ import base64
 import itertools
 import shlex
 import threading
+from contextlib import suppress
 from typing import Any
 
 
@@ -68,7 +69,8 @@ class RentedMachines:
             death_timeout=5,
         )
         self._workers[instance_id] = worker
-        await worker
+        with suppress(TimeoutError, OSError):  # its pool may have gone meanwhile
+            await worker
 
     async def _close(self, instance_id: str) -> None:
         await self._workers.pop(instance_id).close(timeout=1)
