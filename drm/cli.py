@@ -116,6 +116,10 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
     if settings.worker_price is not None:
         price = Price(settings.worker_price, "", "--worker-price", f"{datetime.now(UTC):%Y-%m-%d}")
         chosen["worker_types"] = [replace(one, hourly_price=price) for one in engine.worker_types]
+    if settings.prices is not None:
+        from drm.cloud.price_file import PriceFile
+
+        chosen["worker_types"] = PriceFile.read(settings.prices).priced(engine.worker_types)
     policy = settings.policy
     if settings.simulate is not None:
         chosen["pipeline"] = Pipeline(**SIMULATED_LIMITS)

@@ -48,7 +48,7 @@ class Orphans:
 def find_orphans(
     instances: Iterable[Instance], answered: Sequence[str], snapshot: Snapshot | None, now: float, problems: tuple[Problem, ...] = ()
 ) -> Orphans:
-    """`instances`: what the providers named in `answered` have. `snapshot`: the pool; None: there is none, so that no instance is a worker's."""
+    """`instances`: what the providers named in `answered` have. `snapshot`: the pool; None: there is none, and nothing is a worker's."""
     listed = [one for one in instances if one.provider in answered and one.state != "terminated"]
     states = {} if snapshot is None else dict(zip(snapshot.worker_ids, snapshot.states.tolist(), strict=True))
     working = {worker_id for worker_id, state in states.items() if WORKER_STATES[state] not in OVER}

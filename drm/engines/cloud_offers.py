@@ -57,7 +57,7 @@ def instance_type(worker_type: WorkerType) -> str:
 def find_offers(provider: WorkerProvider, types: Sequence[str | InstanceType]) -> Offers:
     """Asks the provider for shapes and prices that nobody said, and waits for it.
 
-    InvalidValueError where no type is named, one is named twice, or a price's currency has no rate; ProviderError where it has no such type.
+    InvalidValueError where no type is named, one twice, or a price's currency has no rate; ProviderError where there is no such type.
     """
     wanted = [InstanceType.parse(one) if isinstance(one, str) else one for one in types]
     names = [one.name + (SPOT if one.spot else "") for one in wanted]

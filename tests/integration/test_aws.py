@@ -33,6 +33,11 @@ REGION, IMAGE = "eu-west-1", "ami-12c6146b"
 LIMITS = CallLimits(timeout_seconds=20.0, first_pause_seconds=0.01, per_second=1000, burst=100)
 DEADLINE_SECONDS = 30.0
 NO_CAPACITY = error(500, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity in the zone you requested.")
+SPOT_REQUESTS = """<DescribeSpotInstanceRequestsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><spotInstanceRequestSet><item>
+<spotInstanceRequestId>sir-1</spotInstanceRequestId><state>active</state><instanceId>{}</instanceId><status>
+<code>marked-for-termination</code><message>your Spot instance is marked for termination</message></status></item></spotInstanceRequestSet>
+</DescribeSpotInstanceRequestsResponse>"""
+"""What EC2 says two minutes before it takes an instance back; moto has no spot requests for RunInstances."""
 
 
 @pytest.fixture(scope="module")
@@ -234,10 +239,14 @@ def test_a_type_that_is_not_to_be_had_gives_way_to_the_next_cheapest(
 def test_an_instance_that_is_ended_from_outside_is_told_and_replaced(
     witness: Any, proxy: FaultyProxy, machines: RentedMachines, credentials: Path
 ) -> None:
-    """With EC2's own reason."""
-    with pool(provider_of(proxy), ["m5.large"], Bounds(1, 1)) as state:
+    """With EC2's own reason; a notice that came before it likewise."""
+    with pool(provider_of(proxy), ["m5.large:spot"], Bounds(1, 1)) as state:
         until(lambda: state.snapshot.count("running") == 1, "a worker", state)
         (first,) = alive(witness)
+        marked = SPOT_REQUESTS.format(first["InstanceId"]).encode()
+        proxy.rules.append(lambda request: (200, marked) if request.get("Action") == "DescribeSpotInstanceRequests" else None)
+        until(lambda: told(state, "interruption"), "a notice", state)
+        assert "marked-for-termination: your Spot instance is marked" in told(state, "interruption")[0].reason
         witness.terminate_instances(InstanceIds=[first["InstanceId"]])
         until(lambda: told(state, "ended_outside") and state.snapshot.count("running") == 1, "a replacement", state)
         row = told(state, "ended_outside")[0]

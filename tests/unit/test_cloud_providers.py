@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from drm.cloud import CloudProviderManager, EngineProvider, Instance, LocalProvider, Provider, SimulatedProvider
+from drm.cloud import (
+    CloudProviderManager,
+    EngineProvider,
+    Instance,
+    LocalProvider,
+    PlainProvider,
+    Provider,
+    SimulatedProvider,
+    WorkerProvider,
+)
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
@@ -64,8 +73,11 @@ def simulated() -> DynamicResourceManager:
 
 
 def test_each_provider_meets_the_protocol() -> None:
-    """Those that come with a pool, and one of one's own."""
-    assert all(isinstance(one, Provider) for one in (LocalProvider(), SimulatedProvider("alpha"), EngineProvider("cluster"), Rented()))
+    """Those that come with a pool say what they can do; one of one's own need not; none of them launches workers for an engine."""
+    ours = (LocalProvider(), SimulatedProvider("alpha"), EngineProvider("cluster"))
+    assert all(isinstance(one, Provider) for one in ours) and all(isinstance(one, PlainProvider) for one in (*ours, Rented()))
+    assert not isinstance(Rented(), Provider) and not any(isinstance(one, WorkerProvider) for one in (*ours, Rented()))
+    assert (ours[0].capabilities.spot, ours[1].capabilities.spot) == (False, True)
 
 
 def test_a_simulated_fleet_brings_its_three_providers() -> None:
