@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from drm.cloud.aws import AWSProvider
     from drm.cloud.engine_providers import EngineProvider, LocalProvider, SimulatedProvider
+    from drm.cloud.instance_type import InstanceType
     from drm.cloud.libcloud_provider import LibcloudProvider
     from drm.cloud.manager import CloudProviderManager
     from drm.cloud.price_file import PriceFile
@@ -22,6 +23,7 @@ _HOME = {
     "CloudProviderManager": "manager",
     "EngineProvider": "engine_providers",
     "Instance": "provider",
+    "InstanceType": "instance_type",
     "LibcloudProvider": "libcloud_provider",
     "LocalProvider": "engine_providers",
     "PlainProvider": "provider",
@@ -38,6 +40,7 @@ __all__ = [
     "CloudProviderManager",
     "EngineProvider",
     "Instance",
+    "InstanceType",
     "LibcloudProvider",
     "LocalProvider",
     "PlainProvider",

@@ -6,35 +6,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from drm.cloud.instance_type import SPOT, InstanceType
 from drm.cloud.provider import WorkerProvider
 from drm.errors import InvalidValueError, ProviderError
-from drm.model import Price, Resources, WorkerType
+from drm.model import Price, WorkerType
 from drm.placement import fits
 
-SPOT = ":spot"
-"""How the name of a type ends that is taken from the spot market."""
 SYSTEM_SHARE = 0.06
 """Of an instance's memory its own system needs this part; the rest is the worker's."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceType:
-    """One type that may be launched. What is None the provider is asked for."""
-
-    name: str
-    """In the provider's words, as in `m5.large`."""
-    spot: bool = False
-    shape: Resources | None = None
-    """What a worker on it has."""
-    price: Price | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> InstanceType:
-        """Reads `m5.large`, or `m5.large:spot`."""
-        name = text.removesuffix(SPOT)
-        if not name or ":" in name or name != name.strip():
-            raise InvalidValueError(f"{text!r} is no instance type: write its name, as in m5.large, or m5.large{SPOT} for the spot market")
-        return cls(name, text.endswith(SPOT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drm.cloud.instance_type import InstanceType
 from drm.cloud.provider import WorkerProvider
 from drm.engines.cloud_launcher import CloudLauncher
-from drm.engines.cloud_offers import InstanceType, find_offers
+from drm.engines.cloud_offers import find_offers
 from drm.engines.dask_link import Opened, connected
 from drm.engines.dask_plans import Plan
 from drm.engines.worker_script import worker_script

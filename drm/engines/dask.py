@@ -28,8 +28,8 @@ from drm.snapshot import Source
 if TYPE_CHECKING:
     from distributed.deploy.spec import SpecCluster
 
+    from drm.cloud.instance_type import InstanceType
     from drm.cloud.provider import WorkerProvider
-    from drm.engines.cloud_offers import InstanceType
 
 logger = logging.getLogger(__name__)
 

@@ -33,6 +33,8 @@ class StandIn:
     none_of: set[str] = field(default_factory=set)
     broken: bool = False
     unreachable: bool = False
+    answering: threading.Event = field(default_factory=threading.Event)
+    """While it is not set no question about its instances comes back."""
     capabilities: Capabilities = CAPABILITIES
 
     def __post_init__(self) -> None:
@@ -40,6 +42,7 @@ class StandIn:
         self._told_to_end: set[str] = set()
         self._notices: dict[str, str] = {}
         self._lock = threading.Lock()
+        self.answering.set()
 
     def shape(self, instance_type: str) -> Resources:
         """Of the two types that there are."""
@@ -70,6 +73,7 @@ class StandIn:
 
     def workers(self) -> list[Instance]:
         """All, those that have ended among them."""
+        self.answering.wait(60)
         if self.unreachable:
             raise ProviderError("stand-in is not reachable")
         found = []
@@ -123,5 +127,6 @@ class StandIn:
 
     def close(self) -> None:
         """Whatever is left."""
+        self.answering.set()
         for instance_id in list(self._processes):
             self.pull(instance_id)

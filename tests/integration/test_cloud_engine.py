@@ -129,6 +129,11 @@ def test_what_happens_to_running_instances_is_told_and_mended(stand_in: StandIn)
         until(lambda: told(state, "provider_silent"), "silence", state)
         stand_in.unreachable = False
         until(lambda: told(state, "provider_answers"), "answers", state)
+        stand_in.answering.clear()
+        version = state.snapshot.version
+        assert state.manager.submit(pow, 2, 5, resources=HALF).result(DEADLINE_SECONDS) == 32
+        until(lambda: state.snapshot.version > version + 20, "ticks while the provider hangs", state)
+        stand_in.answering.set()
         slow = state.manager.submit(time.sleep, 1.0, resources=HALF)
         until(lambda: slow.state == "running", "a running task", state)
         stand_in.pull(first.id)

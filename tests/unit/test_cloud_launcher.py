@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from drm.cloud import Capabilities, Instance, WorkerOrder
+from drm.cloud import Capabilities, Instance, InstanceType, WorkerOrder
 from drm.engines.cloud_launcher import SHORT_SECONDS, CloudLauncher
-from drm.engines.cloud_offers import InstanceType, Offers, find_offers
+from drm.engines.cloud_offers import Offers, find_offers
 from drm.engines.worker_script import worker_script
 from drm.errors import CredentialsError, InvalidValueError, NoAnswerError, NoInstancesError, ProviderError, ThrottledError
 from drm.model import Price, Resources, WorkerType
