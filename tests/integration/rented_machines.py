@@ -39,7 +39,7 @@ class RentedMachines:
                     self.scripts[instance_id] = await asyncio.to_thread(self._script, instance_id)
                     if not self.asleep:
                         await self._boot(instance_id)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.15)
         for instance_id in list(self._workers):
             await self._close(instance_id)
 

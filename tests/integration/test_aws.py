@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -59,10 +58,11 @@ def client(endpoint: tuple[str, int]) -> Any:
 
 
 @pytest.fixture
-def witness(endpoint: tuple[str, int], client: Any) -> Any:
+def witness(client: Any) -> Any:
     """The client, over an account in which nothing runs."""
-    host, port = endpoint
-    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST"), timeout=10).close()
+    left = [one["InstanceId"] for one in alive(client)]
+    if left:
+        client.terminate_instances(InstanceIds=left)
     return client
 
 
@@ -107,12 +107,12 @@ def provider_of(proxy: FaultyProxy, **options: Any) -> AWSProvider:
 @contextmanager
 def pool(provider: AWSProvider, types: list[str], bounds: Bounds, **options: Any) -> Iterator[DRMState]:
     """A pool on EC2 that ticks ten times a second."""
-    engine = DaskEngine.cloud(provider, types, **({"host": "127.0.0.1", "poll_seconds": 0.1} | options))
+    engine = DaskEngine.cloud(provider, types, **({"host": "127.0.0.1", "poll_seconds": 0.25} | options))
     pipeline = Pipeline(0.1, 0.1, backoff_seconds=0.2)
     cloud = CloudProviderManager([provider])
     with DynamicResourceManager(engine, QueuePolicy(idle_grace_seconds=600), bounds, pipeline=pipeline, cloud=cloud) as manager:
         state = DRMState(manager)
-        with Runner(state, 0.05):
+        with Runner(state, 0.1):
             yield state
 
 
@@ -120,9 +120,10 @@ def until(condition: Callable[[], object], what: str, state: DRMState) -> None:
     """Waits for something that the pool does by itself."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        rows = state.manager.decisions(Query(limit=20))
-        assert time.monotonic() < deadline, (what, [(one.actor, one.code, one.outcome, one.error, one.reason) for one in rows])
-        time.sleep(0.02)
+        if time.monotonic() > deadline:
+            rows = state.manager.decisions(Query(limit=20))
+            raise AssertionError((what, [(one.actor, one.code, one.outcome, one.error, one.reason) for one in rows]))
+        time.sleep(0.05)
 
 
 def told(state: DRMState, code: str) -> list[ScalingDecision]:

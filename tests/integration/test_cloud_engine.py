@@ -51,12 +51,13 @@ def pool(provider: StandIn, types: list[str], bounds: Bounds, **options: Any) ->
             yield state
 
 
-def until(condition: Callable[[], object], what: str, state: DRMState | None = None) -> None:
+def until(condition: Callable[[], object], what: str, state: DRMState) -> None:
     """Waits for something that the pool does by itself."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        rows = state.manager.decisions(Query(limit=20)) if state else []
-        assert time.monotonic() < deadline, (what, [(one.actor, one.code, one.outcome, one.error, one.reason) for one in rows])
+        if time.monotonic() > deadline:
+            rows = state.manager.decisions(Query(limit=20))
+            raise AssertionError((what, [(one.actor, one.code, one.outcome, one.error, one.reason) for one in rows]))
         time.sleep(0.02)
 
 
