@@ -11,12 +11,13 @@ import logging
 import math
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
 
 from drm.cloud.aws_errors import refuse_429, translated
+from drm.cloud.aws_regions import checked_region
 from drm.cloud.calls import CallLimits, Calls
 from drm.cloud.known_prices import KnownPrices
 from drm.cloud.price_file import PriceFile
@@ -91,7 +92,7 @@ class AWSProvider:
             logging.getLogger("botocore").setLevel(logging.INFO)
         self._new_session: Callable[[], Any] = partial(boto3.session.Session, profile_name=profile, region_name=region)
         session = translated(name, self._new_session)
-        self.name, self.pool, self.region = name, pool, _region(region or session.region_name, session)
+        self.name, self.pool, self.region = name, pool, checked_region(region or session.region_name, session)
         self._image_id, self._endpoint_url = image_id, endpoint_url
         self._placement = {
             "SubnetId": subnet_id,
@@ -103,6 +104,8 @@ class AWSProvider:
         self._calls = calls or Calls(name, CallLimits())
         self._prices = KnownPrices(name, self.region, prices, self._ask_price)
         self._shapes: dict[str, Resources] = {}
+        self._launched: set[str] = set()
+        """Granted, and perhaps not listed yet."""
         self._client: Any = None
         self._lock = threading.Lock()
 
@@ -131,10 +134,16 @@ class AWSProvider:
 
     def terminate(self, ids: Sequence[str]) -> None:
         """Ends instances of this pool; ids that it does not have are left alone."""
-        wanted = set(ids)
-        here = [one.id for one in self.workers() if one.id in wanted and one.state not in ("terminated", "draining")] if wanted else []
-        if here:
-            self._ask("an end", lambda: self._ec2().terminate_instances(InstanceIds=here))
+        if not ids:
+            return
+        listed = {one.id: one.state for one in self.workers()}
+        here = [one for one in ids if listed.get(one, "terminated") not in ("terminated", "draining")]
+        # EC2 may not list at once what it has granted.
+        unlisted = [one for one in ids if one not in listed and one in self._launched]
+        self._launched.difference_update(listed)
+        for these in (here, *([one] for one in unlisted)):
+            if these:
+                self._end(these, may_be_gone=these is not here)
 
     def price(self, instance_type: str, spot: bool = False) -> Price:
         """The user's own; else of spot the highest of the region's zones now, on demand what libcloud's dated list says."""
@@ -152,6 +161,13 @@ class AWSProvider:
                 gpu_memory=gpus.get("TotalGpuMemoryInMiB", 0) * MIB,
             )
         return self._shapes[instance_type]
+
+    def _end(self, ids: list[str], *, may_be_gone: bool) -> None:
+        try:
+            self._ask("an end", lambda: self._ec2().terminate_instances(InstanceIds=ids))
+        except ProviderError as error:
+            if not (may_be_gone and "InvalidInstanceID.NotFound" in str(error)):
+                raise
 
     def _run(
         self,
@@ -197,7 +213,9 @@ class AWSProvider:
             found = self._found(TOKEN_TAG, token) if unanswered.is_set() else []
             return found or list(self._ec2().run_instances(**request)["Instances"])
 
-        return [self._instance(one, {}) for one in self._ask("a launch", run, heard)]
+        granted = self._ask("a launch", run, heard)
+        self._launched.update(one["InstanceId"] for one in granted)
+        return [self._instance(one, {}) for one in granted]
 
     def _list(self) -> list[Instance]:
         found = self._found(POOL_TAG, self.pool)
@@ -294,16 +312,3 @@ class AWSProvider:
                 client.meta.events.register("before-parse.ec2", partial(refuse_429, self.name))
                 self._client = client
             return self._client
-
-
-def _region(region: str | None, session: Any) -> str:
-    known: Iterable[str] = [
-        name for partition in session.get_available_partitions() for name in session.get_available_regions("ec2", partition)
-    ]
-    if region is None:
-        raise InvalidValueError("AWS needs a region: AWSProvider('eu-west-1'), AWS_DEFAULT_REGION, or one in the profile")
-    if region not in known:
-        near = difflib.get_close_matches(region, known, n=1)
-        meant = f"did you mean {near[0]!r}?" if near else "`aws account list-regions` lists all"
-        raise InvalidValueError(f"{region!r} is no region of AWS that boto3 knows: {meant} A newer boto3 may know more")
-    return region

@@ -122,6 +122,12 @@ def staleness(price: Price, now: float) -> str:
     return f"{round(age)} days old, more than {STALE_DAYS}: look it up before you rely on it" if age > STALE_DAYS else ""
 
 
+def stale_prices(types: Iterable[WorkerType], now: float) -> list[str]:
+    """A sentence for each type whose price is old."""
+    priced = [(one, one.hourly_price) for one in types if one.hourly_price is not None]
+    return [f"the price of {one.name} ({price.source}) is {told}" for one, price in priced if (told := staleness(price, now))]
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     """Reads one file; every error names it."""

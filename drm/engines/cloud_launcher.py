@@ -145,7 +145,8 @@ class CloudLauncher:
                     return
                 except Exception as error:
                     # Whatever a provider raises, the other workers are launched, and this one's decision says why it has not come.
-                    self._complain(error)
+                    if isinstance(error, CredentialsError):
+                        self._complain(error)
                     reason = str(error) or repr(error)
                     break
             self._machines.refused(name, reason)
@@ -185,7 +186,8 @@ class CloudLauncher:
             return
         try:
             await asyncio.wait_for(self.client.retire_workers(workers=list(addresses), close_workers=True), HAND_OVER_SECONDS)
-        except (TimeoutError, OSError, ValueError) as error:
+        except Exception as error:
+            # Whatever Dask raises, the instance goes.
             logger.warning("workers at %s did not hand over what they hold: %r", ", ".join(addresses), error)
 
     async def _end(self, ids: Sequence[str]) -> None:

@@ -93,15 +93,17 @@ class Machines:
     def refused(self, worker_id: str, reason: str) -> None:
         """There is none, and none will come."""
         with self._lock:
-            machine = self._all[worker_id]
-            machine.phase, machine.fate = "gone", machine.fate or reason
+            machine = self._all.get(worker_id)
+            if machine is not None and machine.phase in ("ordered", "unanswered"):
+                machine.phase, machine.fate = "gone", machine.fate or reason
+                self._drop(machine)
 
     def unanswered(self, worker_id: str, reason: str, now: float) -> None:
         """It is not known whether there is one."""
         with self._lock:
-            machine = self._all[worker_id]
-            machine.phase, machine.since = "unanswered", now
-            machine.notice = reason
+            machine = self._all.get(worker_id)
+            if machine is not None and machine.phase == "ordered":
+                machine.phase, machine.since, machine.notice = "unanswered", now, reason
 
     def ending(self, worker_ids: Iterable[str]) -> list[str]:
         """These have to go. Returns the ids of their instances, as far as they have one."""

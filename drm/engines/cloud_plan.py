@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from drm.cloud.instance_type import InstanceType
+from drm.cloud.price_file import stale_prices
 from drm.cloud.provider import WorkerProvider
 from drm.engines.cloud_launcher import CloudLauncher
 from drm.engines.cloud_offers import find_offers
@@ -70,6 +72,8 @@ def cloud_plan(provider: WorkerProvider, types: Sequence[str | InstanceType], op
             f"{provider.name} cannot give an instance a script that it runs at its start: no worker would come up on it"
         )
     offers = find_offers(provider, types)
+    for sentence in stale_prices(offers.types, time.time()):
+        logger.warning("%s", sentence)
     if options.host is not None and not is_loopback(options.host) and options.security is None:
         logger.warning(
             "whoever reaches the scheduler at %s can run code here: keep it in a private network, or give security=", options.host

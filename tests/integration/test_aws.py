@@ -32,6 +32,10 @@ REGION, IMAGE = "eu-west-1", "ami-12c6146b"
 LIMITS = CallLimits(timeout_seconds=20.0, first_pause_seconds=0.01, per_second=1000, burst=100)
 DEADLINE_SECONDS = 30.0
 NO_CAPACITY = error(500, "InsufficientInstanceCapacity", "We currently do not have sufficient capacity in the zone you requested.")
+NOTHING_YET = (
+    b"""<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><reservationSet/></DescribeInstancesResponse>"""
+)
+"""EC2 may not list at once what it has granted."""
 SPOT_REQUESTS = """<DescribeSpotInstanceRequestsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><spotInstanceRequestSet><item>
 <spotInstanceRequestId>sir-1</spotInstanceRequestId><state>active</state><instanceId>{}</instanceId><status>
 <code>marked-for-termination</code><message>your Spot instance is marked for termination</message></status></item></spotInstanceRequestSet>
@@ -295,6 +299,7 @@ def test_what_ec2_grants_in_part_is_what_is_returned(witness: Any, proxy: Faulty
     assert [other["InstanceId"] for other in alive(witness)] == [one.id] == [listed.id for listed in provider.list_instances()]
     assert one.price is not None and one.price.currency == "USD" and one.price.source.startswith("price list of libcloud")
     foreign = witness.run_instances(ImageId=IMAGE, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    proxy.first(1, "DescribeInstances", (200, NOTHING_YET))
     provider.terminate([foreign, one.id, "i-0123456789abcdef0"])
     assert [other["InstanceId"] for other in alive(witness)] == [foreign], "what is not of this pool is left alone"
     provider.terminate([one.id])

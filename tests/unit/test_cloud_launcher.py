@@ -132,18 +132,43 @@ def test_where_no_type_is_to_be_had_the_worker_s_fate_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "code"),
-    [(CredentialsError("expired"), "credentials_refused"), (ProviderError("no"), "provider_silent"), (KeyError("x"), "provider_silent")],
+    ("error", "codes"),
+    [
+        (CredentialsError("expired"), ["credentials_refused", "credentials_accepted"]),
+        (ProviderError("no such image"), []),
+        (KeyError("x"), []),
+    ],
 )
-def test_a_provider_that_refuses_or_breaks_fails_that_worker_and_is_told_once(error: Exception, code: str) -> None:
-    """No other type is tried: it would be refused as well. The next answer ends the trouble."""
+def test_a_launch_that_is_refused_fails_that_worker_only(error: Exception, codes: list[str]) -> None:
+    """No other type is tried: it would be refused as well. Credentials are told of, and the next answer ends that trouble; what else was
+    wrong stands in the decision, by the worker's fate."""
     provider = Scripted(fail(error))
     found = launcher(provider)
     asyncio.run(found.start(["w-1"], offer(found, "small")))
     assert len(provider.orders) == 1 and found.fate("w-1") == str(error)
     asyncio.run(found.start(["w-2"], offer(found, "small")))
-    ends = "credentials_accepted" if code == "credentials_refused" else "provider_answers"
-    assert [one.code for one in found.news().notices] == [code, ends]
+    assert [one.code for one in found.news().notices] == codes
+
+
+def test_a_provider_that_cannot_be_asked_is_told_once_and_when_it_answers_again() -> None:
+    """Everything stands as it was meanwhile."""
+    provider = Scripted()
+    found = launcher(provider)
+    listing, failing = provider.workers, fail(ProviderError("down"), KeyError("down"))
+
+    def workers() -> list[Instance]:
+        failing(provider.orders[0])
+        return listing()
+
+    provider.workers = workers  # type: ignore[method-assign]
+
+    async def main() -> None:
+        await found.start(["w-1"], offer(found, "small"))
+        for _ in range(3):
+            await found._look()
+
+    asyncio.run(main())
+    assert [one.code for one in found.news().notices] == ["provider_silent", "provider_answers"] and found.fate("w-1") is None
 
 
 def test_what_is_tried_again_is_told_by_its_kind() -> None:

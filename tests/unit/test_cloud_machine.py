@@ -141,6 +141,17 @@ def test_what_is_granted_after_it_was_given_up_has_to_be_ended() -> None:
     assert not machines.granted("w-9", instance(), 5.0)
 
 
+def test_an_instance_that_is_there_is_never_forgotten_over_a_late_refusal() -> None:
+    """The answer came in another thread, and then the call failed: it is still looked for, and ended when it has to be."""
+    machines = booting()
+    machines.refused("w-1", "it could not be ended")
+    machines.unanswered("w-1", "no answer", 5.0)
+    assert machines.phase("w-1") == "booting" and machines.instances() == ["i-1"] and machines.fate("w-1") is None
+    for late in (machines.refused, lambda worker_id, reason: machines.unanswered(worker_id, reason, 5.0)):
+        late("w-9", "unknown")
+    assert machines.phase("w-9") is None
+
+
 def test_a_refused_machine_is_gone_when_its_end_was_reported() -> None:
     """Its fate is the reason."""
     machines = Machines("aws", 300.0)

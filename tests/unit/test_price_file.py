@@ -5,15 +5,18 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from drm.cli import _choices
 from drm.cloud import PriceFile
 from drm.cloud.known_prices import KEPT_SECONDS, KnownPrices
-from drm.cloud.price_file import age_days, staleness
+from drm.cloud.price_file import age_days, stale_prices, staleness
 from drm.cloud.price_list import PriceList
 from drm.errors import InvalidValueError, ProviderError
 from drm.model import Price, Resources, WorkerType
+from drm.settings import Settings
 
 LIST = PriceList("a list", "2026-01-01", {"m5.large": Resources(cpu=2), "m5.xlarge": Resources(cpu=4)}, {"m5.large": {"eu-west-1": 0.1}})
 LINE = 'provider = "aws"\ntype = "m5.large"\namount = 0.2\ndate = 2026-11-01\n'
@@ -124,7 +127,9 @@ def test_a_price_older_than_90_days_is_marked(day: str, stale: bool) -> None:
     now = datetime(2026, 11, 26, tzinfo=UTC).timestamp()
     price = Price(1.0, "USD", "t", day)
     assert bool(staleness(price, now)) == stale and math.isnan(age_days(price, now)) == (day == "")
-    assert not stale or "93 days old, more than 90" in staleness(price, now)
+    types = [WorkerType("rack", Resources(cpu=1), price), WorkerType("unpriced", Resources(cpu=1))]
+    sentence = "the price of rack (t) is 93 days old, more than 90: look it up before you rely on it"
+    assert stale_prices(types, now) == ([sentence] if stale else [])
 
 
 def test_the_file_counts_before_the_provider_and_answers_are_kept_for_a_while(tmp_path: Path) -> None:
@@ -150,3 +155,15 @@ def test_the_file_counts_before_the_provider_and_answers_are_kept_for_a_while(tm
     assert asked[-2:] == ["other", "other"]
     with pytest.raises(InvalidValueError, match="CHF"):
         found.find("swiss", spot=False)
+
+
+def test_the_flag_prices_the_workers_of_this_machine_and_warns_of_old_prices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By their provider and type, `local`."""
+    monkeypatch.chdir(tmp_path)
+    Path("prices.toml").write_text('currency = "EUR"\n[[price]]\nprovider = "local"\ntype = "local"\namount = 0.3\ndate = 2020-01-01\n')
+    engine = SimpleNamespace(no_launcher_reason=None, worker_types=(WorkerType("local", Resources(cpu=1), provider="local"),))
+    chosen = _choices(Settings.from_command_line(["--prices", "prices.toml"]), engine)  # type: ignore[arg-type]
+    assert [one.hourly_price for one in chosen["worker_types"]] == [Price(0.3, "EUR", "prices.toml", "2020-01-01")]
+    assert "--prices: the price of local (prices.toml) is" in caplog.text
