@@ -147,10 +147,11 @@ class CloudProviderManager:
             pool = self._pool.spend
             lines += [line for line in lines_of(pool) if line.kind.provider not in own]
             spends += [] if math.isnan(pool.time) else [pool]
+        known = {line.kind.provider for line in lines}
         problems = [
             problem or Problem(polled.provider.name, math.nan, "not asked yet: call totals()")
             for polled, spend, problem in told
-            if problem or math.isnan(spend.time)
+            if problem or (math.isnan(spend.time) and polled.provider.name not in known)
         ]
         problems += [Problem(one.name, math.nan, one.no_pool) for one in self._of_pool if not one.is_attached]
         return Totals(

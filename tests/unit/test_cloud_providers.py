@@ -238,6 +238,16 @@ def test_a_provider_that_is_asked_tells_of_its_own_workers_itself() -> None:
     assert {line.kind.provider: dict(line.states) for line in totals.lines} == {"aws": {"booting": 2}, "own rack": {"running": 1}}
 
 
+def test_until_a_provider_is_asked_the_workers_of_the_pool_stand_for_it() -> None:
+    """A pool that rents its workers shows them at once; that is no problem to be told."""
+    manager = DynamicResourceManager(ExternalEngine(), cloud=CloudProviderManager([Rented("aws"), Rented("gce")]), now=0.0)
+    manager.register_worker("w1", capacity=Resources(cpu=1), labels={"provider": "aws"})
+    manager.advance(0.0)
+    totals = manager.cloud.last_totals()
+    assert [(line.kind.provider, dict(line.states)) for line in totals.lines] == [("aws", {"running": 1})]
+    assert [problem.provider for problem in totals.problems] == ["gce"]
+
+
 def test_several_currencies_are_not_added_up() -> None:
     """Each line has its own; the sum is unknown and says in which they are."""
     euro = Rented("euro")
