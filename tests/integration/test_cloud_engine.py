@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distributed import LocalCluster
 
 from drm.cloud import CloudProviderManager
 from drm.decision import Bounds, ScalingDecision
@@ -143,6 +144,21 @@ def test_what_happens_to_running_instances_is_told_and_mended(stand_in: StandIn)
         slow.result(DEADLINE_SECONDS)
         assert slow.task.attempt == 2 and slow.task.worker_id != first.worker_id
     assert first.id not in stand_in.told_to_end
+
+
+def test_a_running_scheduler_gets_rented_workers_as_well(stand_in: StandIn) -> None:
+    """It is somebody else's and stays; the instances are the pool's and go."""
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        address = cluster.scheduler_address
+        with pool(stand_in, ["small"], Bounds(0, 1), host=None, scheduler=address) as state:
+            answer = state.manager.submit(square, 7, resources=HALF)
+            assert answer.result(DEADLINE_SECONDS)[1] == 49
+            (one,) = stand_in.list_instances()
+            assert one.worker_id in {str(worker.name) for worker in cluster.scheduler.workers.values()}
+            until(lambda: not stand_in.list_instances(), "an empty pool", state)
+            down = state.manager.decisions(Query(action="scale_down"))[0]
+            until(lambda: state.manager.explain(down.id).outcome == "done", "an outcome", state)
+        assert cluster.scheduler_address == address and cluster.status.name == "running"
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_launched(stand_in: StandIn) -> None:
