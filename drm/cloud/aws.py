@@ -7,26 +7,22 @@ instances with this pool's tag are seen, counted or ended.
 from __future__ import annotations
 
 import difflib
-import logging
 import math
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from typing import Any, Literal, TypeVar
+from functools import cached_property
+from typing import Any, Literal
 
-from drm.cloud.aws_errors import refuse_429, translated
-from drm.cloud.aws_regions import checked_region
+from drm.cloud.aws_client import AWSClient
 from drm.cloud.calls import CallLimits, Calls
 from drm.cloud.known_prices import KnownPrices
 from drm.cloud.price_file import PriceFile
 from drm.cloud.price_list import MIB, PriceList, read_price_list
 from drm.cloud.provider import POOL_TAG, TOKEN_TAG, WORKER_TAG, Capabilities, Instance, WorkerOrder
-from drm.errors import CredentialsError, InvalidValueError, NoAnswerError, ProviderError
+from drm.errors import InvalidValueError, NoAnswerError, ProviderError
 from drm.model import Price, Resources, WorkerState
-
-T = TypeVar("T")
 
 STATES: Mapping[str, WorkerState] = {
     "pending": "booting",
@@ -80,20 +76,13 @@ class AWSProvider:
         endpoint_url: str | None = None,
         calls: Calls | None = None,
     ) -> None:
-        try:
-            import boto3
-        except ImportError:
-            raise ProviderError("AWSProvider needs boto3, which comes with the extra aws: pip install 'drm-dashboard[aws]'") from None
         for what, word in (("pool", pool), ("name", name)):
             if not isinstance(word, str) or not 0 < len(word) <= 128:
                 raise InvalidValueError(f"{what} must be a word of 1 to 128 characters, got {word!r}")
-        # At debug its own log has headers with session tokens; who wants that sets the level of this logger.
-        if logging.getLogger("botocore").level == logging.NOTSET:
-            logging.getLogger("botocore").setLevel(logging.INFO)
-        self._new_session: Callable[[], Any] = partial(boto3.session.Session, profile_name=profile, region_name=region)
-        session = translated(name, self._new_session)
-        self.name, self.pool, self.region = name, pool, checked_region(region or session.region_name, session)
-        self._image_id, self._endpoint_url = image_id, endpoint_url
+        self.name, self.pool = name, pool
+        self._client = AWSClient(name, calls or Calls(name, CallLimits()), region=region, profile=profile, endpoint_url=endpoint_url)
+        self.region = self._client.region
+        self._image_id = image_id
         self._placement = {
             "SubnetId": subnet_id,
             "SecurityGroupIds": list(security_group_ids),
@@ -101,13 +90,10 @@ class AWSProvider:
             "KeyName": key_name,
         }
         self._tags = dict(tags or {})
-        self._calls = calls or Calls(name, CallLimits())
         self._prices = KnownPrices(name, self.region, prices, self._ask_price)
         self._shapes: dict[str, Resources] = {}
         self._launched: set[str] = set()
         """Granted, and perhaps not listed yet."""
-        self._client: Any = None
-        self._lock = threading.Lock()
 
     def launch(self, count: int, instance_type: str, spot: bool = False, token: str | None = None) -> list[Instance]:
         """Up to `count` instances; EC2 may grant fewer. Without a script: what runs on them is the image's affair."""
@@ -130,7 +116,7 @@ class AWSProvider:
 
     def workers(self) -> list[Instance]:
         """Those of this pool; ended ones are shown by EC2 for about an hour."""
-        return self._ask("its inventory", self._list)
+        return self._client.ask("its inventory", self._list)
 
     def terminate(self, ids: Sequence[str]) -> None:
         """Ends instances of this pool; ids that it does not have are left alone."""
@@ -152,7 +138,7 @@ class AWSProvider:
     def shape(self, instance_type: str) -> Resources:
         """Cores, memory and GPUs, as EC2 describes the type."""
         if instance_type not in self._shapes:
-            found = self._ask("a type", lambda: self._describe_type(instance_type))
+            found = self._describe_type(instance_type)
             gpus = found.get("GpuInfo", {})
             self._shapes[instance_type] = Resources(
                 cpu=found["VCpuInfo"]["DefaultVCpus"],
@@ -164,7 +150,7 @@ class AWSProvider:
 
     def _end(self, ids: list[str], *, may_be_gone: bool) -> None:
         try:
-            self._ask("an end", lambda: self._ec2().terminate_instances(InstanceIds=ids))
+            self._client.ask("an end", lambda: self._client.ec2().terminate_instances(InstanceIds=ids))
         except ProviderError as error:
             if not (may_be_gone and "InvalidInstanceID.NotFound" in str(error)):
                 raise
@@ -211,9 +197,9 @@ class AWSProvider:
         def run() -> list[Any]:
             # The token keeps EC2 from launching twice; a server that does not heed it is asked what it has first.
             found = self._found(TOKEN_TAG, token) if unanswered.is_set() else []
-            return found or list(self._ec2().run_instances(**request)["Instances"])
+            return found or list(self._client.ec2().run_instances(**request)["Instances"])
 
-        granted = self._ask("a launch", run, heard)
+        granted = self._client.ask("a launch", run, heard)
         self._launched.update(one["InstanceId"] for one in granted)
         return [self._instance(one, {}) for one in granted]
 
@@ -224,12 +210,12 @@ class AWSProvider:
         return [self._instance(one, notices) for one in found]
 
     def _found(self, tag: str, value: str) -> list[Any]:
-        pages = self._ec2().get_paginator("describe_instances").paginate(Filters=[{"Name": f"tag:{tag}", "Values": [value]}])
+        pages = self._client.ec2().get_paginator("describe_instances").paginate(Filters=[{"Name": f"tag:{tag}", "Values": [value]}])
         return [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
 
     def _notices(self) -> dict[str, str]:
         """What EC2 announced, by instance."""
-        pages = self._ec2().get_paginator("describe_spot_instance_requests")
+        pages = self._client.ec2().get_paginator("describe_spot_instance_requests")
         found = pages.paginate(Filters=[{"Name": f"tag:{POOL_TAG}", "Values": [self.pool]}])
         requests = [one for page in found for one in page["SpotInstanceRequests"]]
         return {
@@ -267,7 +253,7 @@ class AWSProvider:
             return listed.hourly_price
         now = datetime.now(UTC)
         query = {"InstanceTypes": [instance_type], "ProductDescriptions": ["Linux/UNIX"], "StartTime": now}
-        found = self._ask("a spot price", lambda: self._ec2().describe_spot_price_history(**query)["SpotPriceHistory"])
+        found = self._client.ask("a spot price", lambda: self._client.ec2().describe_spot_price_history(**query)["SpotPriceHistory"])
         if not found:
             raise ProviderError(f"{self.name} {self.region} has no spot price of {instance_type}: it is not offered there")
         dearest = max(found, key=lambda one: float(one["SpotPrice"]))
@@ -276,7 +262,9 @@ class AWSProvider:
 
     def _describe_type(self, instance_type: str) -> Any:
         try:
-            return translated(self.name, lambda: self._ec2().describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"][0])
+            return self._client.ask(
+                "a type", lambda: self._client.ec2().describe_instance_types(InstanceTypes=[instance_type])["InstanceTypes"][0]
+            )
         except ProviderError as error:
             if "InvalidInstanceType" not in str(error):
                 raise
@@ -287,28 +275,3 @@ class AWSProvider:
     @cached_property
     def _price_list(self) -> PriceList:
         return read_price_list()
-
-    def _ask(self, what: str, call: Callable[[], T], told: Callable[[ProviderError], None] | None = None) -> T:
-        """Every call is a question, has a token, or ends what may have ended already: each may be made again."""
-        try:
-            # boto3 takes a second to read the description of EC2, which is not AWS's time.
-            translated(self.name, self._ec2)
-            return self._calls.make(f"({what})", partial(translated, self.name, call), repeatable=True, told=told)
-        except CredentialsError:
-            # boto3 refreshes those of roles by itself; of files and the environment it knows what they said when the session was made.
-            with self._lock:
-                self._client = None
-            raise
-
-    def _ec2(self) -> Any:
-        from botocore.config import Config
-
-        with self._lock:
-            if self._client is None:
-                seconds = self._calls.limits.timeout_seconds
-                # `Calls` tries again, so that it is told, and within one rate; botocore's own tries would do neither.
-                config = Config(connect_timeout=min(5.0, seconds), read_timeout=seconds, retries={"total_max_attempts": 1})
-                client = self._new_session().client("ec2", region_name=self.region, endpoint_url=self._endpoint_url, config=config)
-                client.meta.events.register("before-parse.ec2", partial(refuse_429, self.name))
-                self._client = client
-            return self._client

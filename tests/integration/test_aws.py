@@ -270,7 +270,8 @@ def test_credentials_that_expire_are_told_in_words_and_read_anew(
         return error(400, "ExpiredToken", "The security token old-session-token is expired") if old else None
 
     proxy.rules.append(refuse_old)
-    caplog.set_level(logging.DEBUG)
+    for name in ("drm", "boto3", "urllib3"):
+        caplog.set_level(logging.DEBUG, name)
     provider = provider_of(proxy)
     with pool(provider, ["m5.large"], Bounds(1, 2)) as state:
         until(lambda: state.snapshot.count("running") == 1, "a worker", state)
