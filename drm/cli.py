@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import time
 import webbrowser
 from collections.abc import Sequence
 from dataclasses import replace
@@ -116,6 +117,12 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
     if settings.worker_price is not None:
         price = Price(settings.worker_price, "", "--worker-price", f"{datetime.now(UTC):%Y-%m-%d}")
         chosen["worker_types"] = [replace(one, hourly_price=price) for one in engine.worker_types]
+    if settings.prices is not None:
+        from drm.cloud.price_file import PriceFile, stale_prices
+
+        chosen["worker_types"] = PriceFile.read(settings.prices).priced(engine.worker_types)
+        for sentence in stale_prices(chosen["worker_types"], time.time()):
+            logger.warning("--prices: %s", sentence)
     policy = settings.policy
     if settings.simulate is not None:
         chosen["pipeline"] = Pipeline(**SIMULATED_LIMITS)

@@ -45,6 +45,22 @@ class ProviderError(DRMError):
     """A cloud provider cannot do what was asked, or does not answer."""
 
 
+class NoInstancesError(ProviderError):
+    """The provider has no more machines of that type now, or grants no more of them; another type may do."""
+
+
+class ThrottledError(ProviderError):
+    """The provider was asked too often. It has done nothing: the same call may be made again, later."""
+
+
+class NoAnswerError(ProviderError):
+    """The provider did not answer. Whether it has done what it was asked to is not known."""
+
+
+class CredentialsError(ProviderError):
+    """The provider does not accept the credentials that its own chain found, or found none."""
+
+
 class TaskError(DRMError):
     """A task ended without a result: it was lost, cancelled, or its outcome could not travel."""
 

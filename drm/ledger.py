@@ -377,9 +377,11 @@ _SAME = ("code", "actor", "policy", "policy_version", "parameters", "current", "
 
 
 def _same_maintain(last: ScalingDecision, new: ScalingDecision) -> bool:
-    """Whether both leave the pool as it is, and nothing but numbers within them differs. What a person did is never the same."""
+    """Whether both leave the pool as it is, and nothing but numbers in them differs. What a person or a provider did is never the same."""
     return (
-        last.action == new.action == "maintain" and new.actor != "user" and all(getattr(last, name) == getattr(new, name) for name in _SAME)
+        last.action == new.action == "maintain"
+        and new.actor not in ("user", "provider")
+        and all(getattr(last, name) == getattr(new, name) for name in _SAME)
     )
 
 

@@ -157,6 +157,8 @@ class DynamicResourceManager:
         self._pool.account(seen, self._now)
         self._departures |= seen.departures
         self._scaler.account(seen.launches, self._now)
+        for notice in seen.notices:
+            self._scaler.keep_notice(self._now, notice, ready=self._ready)
         for arrival in seen.arrivals[: self._pool.tasks.room]:
             self._queue(arrival.name, arrival.resources, arrival.submitted_at, None, arrival.call)
 

@@ -50,6 +50,17 @@ class LaunchReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """What a provider did or said that nobody had asked it for. It is kept in the ledger, with the actor `provider`."""
+
+    code: str
+    """One of `drm.policies.codes.PROVIDER_CODES`."""
+    text: str
+    worker_ids: tuple[str, ...] = ()
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """A task of an engine's own workload."""
 
@@ -90,3 +101,6 @@ class Observation:
     """(n,): when each worker was last heard of; None: just now, but for lost ones."""
     arrivals: tuple[Arrival, ...] = ()
     """Tasks that the engine's own workload submits, in this order."""
+    notices: tuple[Notice, ...] = ()
+    retyped: tuple[str, ...] = ()
+    """Workers whose type, as their label `worker_type` tells it, is another one than when they were first listed."""

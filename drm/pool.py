@@ -89,6 +89,7 @@ class Pool:
         fleet.last_seen[rows] = np.where(seen.states == LOST, fleet.last_seen[rows], now) if seen.heard_at is None else seen.heard_at
         fleet.started_at[rows] = np.where((seen.states == RUNNING) & np.isnan(fleet.started_at[rows]), now, fleet.started_at[rows])
         fleet.labels.update(seen.labels)
+        self._tell_kinds([worker_id for worker_id in seen.retyped if worker_id in fleet])
         self.foreign_tasks = seen.foreign_tasks
         self._weigh_feasibility()
         idle = (fleet.states == RUNNING) & (fleet.reserved == 0) & ~(fleet.occupied > 0).any(axis=1)
@@ -237,11 +238,16 @@ class Pool:
         if new:
             ids = [seen.worker_ids[index] for index in new]
             fleet.add(ids, seen.capacity[new], seen.slots[new], seen.states[new], seen.labels)
-            rows = fleet.rows(ids)
-            fleet.kind[rows] = [self.kinds.number(self.worker_type(one), fleet.labels.get(one, {})) for one in ids]
-            fleet.price[rows] = np.array([kind.hourly for kind in self.kinds.all])[fleet.kind[rows]]
+            self._tell_kinds(ids)
         self._seen_ids, self._matched_ids = seen.worker_ids, fleet.ids
         self._seen_rows = fleet.rows(seen.worker_ids)
+
+    def _tell_kinds(self, worker_ids: Sequence[str]) -> None:
+        """Which kind of instance these stand on, and what that costs."""
+        if worker_ids:
+            rows = self.fleet.rows(worker_ids)
+            self.fleet.kind[rows] = [self.kinds.number(self.worker_type(one), self.fleet.labels.get(one, {})) for one in worker_ids]
+            self.fleet.price[rows] = np.array([kind.hourly for kind in self.kinds.all])[self.fleet.kind[rows]]
 
     def _depart(self, worker_ids: Sequence[str], reasons: Mapping[str, str], now: float) -> None:
         """Workers have gone. Those that were meant to go leave the fleet; others stay in view as lost for a while."""

@@ -18,7 +18,7 @@ from drm.errors import InvalidValueError
 from drm.forecast import DemandHistory
 from drm.ledger import Ledger
 from drm.model import Resources
-from drm.observation import LaunchReport
+from drm.observation import LaunchReport, Notice
 from drm.outcomes import Outcomes
 from drm.past import Past
 from drm.policies import Policy, policy_text
@@ -125,12 +125,19 @@ class Scaler:
 
     def keep_change(self, now: float, code: str, change: str, worker_ids: tuple[str, ...] = (), *, ready: bool) -> None:
         """A person's change as a decision of its own, with what was known at the time. What follows from it is the next evaluation's."""
+        self._keep(now, code, change, worker_ids, ready=ready, actor="user")
+
+    def keep_notice(self, now: float, notice: Notice, *, ready: bool) -> None:
+        """What a provider did or said by itself, likewise."""
+        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor="provider", provider=notice.provider)
+
+    def _keep(self, now: float, code: str, change: str, worker_ids: tuple[str, ...], *, ready: bool, **told: str | None) -> None:
         demand = self._read_demand()
         seen, utilization = self._conditions(now, ready, demand)
         current = int(seen.current_workers)
         found = Evaluation("maintain", code, change, current, current, current, current, (), ())
         decision = self._describe(found, seen, utilization, {}, (), (), demand, self.ledger.next_id, now)
-        self.ledger.append(replace(decision, actor="user", worker_ids=worker_ids))
+        self.ledger.append(replace(decision, worker_ids=worker_ids, **told))  # type: ignore[arg-type]
 
     def explain_now(self, now: float, *, ready: bool) -> ScalingDecision:
         """The same evaluation, neither kept nor acted upon; its id is 0."""

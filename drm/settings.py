@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from drm.cloud.price_file import PriceFile
 from drm.decision import Bounds
 from drm.errors import InvalidValueError
 from drm.hosting import fits_a_header, is_loopback, refuse_strangers, split_names
@@ -70,6 +71,9 @@ class Settings(BaseSettings):
     )
     worker_price: float | None = Field(
         None, description="what one worker costs per hour, in your currency, for cost rates and the budget; unknown if not given"
+    )
+    prices: Path | None = Field(
+        None, description="a file of your own prices (docs/clouds.md), which count before all others and set the currency"
     )
     budget: float | None = Field(None, description="the most that the pool may cost per hour, in the currency of the prices")
     simulate: int | None = Field(
@@ -128,6 +132,13 @@ class Settings(BaseSettings):
             )
         return amount
 
+    @field_validator("prices")
+    @classmethod
+    def _sound_prices(cls, path: Path | None) -> Path | None:
+        if path is not None:
+            PriceFile.read(path)
+        return path
+
     @field_validator("simulate")
     @classmethod
     def _fleet_size(cls, workers: int | None) -> int | None:
@@ -183,9 +194,16 @@ class Settings(BaseSettings):
         )
         if self.cluster is not None and self.worker_shape is not None:
             raise ValueError(f"--worker-shape {self.worker_shape} has no use with --cluster: those workers are started by somebody else")
-        for flag, value in (("--cluster", self.cluster), ("--worker-shape", self.worker_shape), ("--worker-price", self.worker_price)):
+        for flag, value in (
+            ("--cluster", self.cluster),
+            ("--worker-shape", self.worker_shape),
+            ("--worker-price", self.worker_price),
+            ("--prices", self.prices),
+        ):
             if self.simulate is not None and value is not None:
                 raise ValueError(f"{flag} {value} has no use with --simulate: that fleet is invented, with its own worker types and prices")
+        if self.prices is not None and self.worker_price is not None:
+            raise ValueError(f"--worker-price {self.worker_price:g} and --prices {self.prices} both say what a worker costs: leave out one")
         return self
 
     @property

@@ -18,6 +18,8 @@ SLOW = (
     "test_cli.py",
     "test_history_faults.py",
     "test_dask_engine.py",
+    "test_aws.py",
+    "test_cloud_engine.py",
     "test_simulated_day.py",
     "test_real_decisions.py",
     "test_dynamic_resource_management_visualization.py",

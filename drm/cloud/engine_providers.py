@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from drm.cloud.provider import Instance
+from drm.cloud.provider import Capabilities, Instance
 from drm.errors import InvalidValueError, ProviderError
 from drm.model import WORKER_STATES, InstanceKind, Price
 from drm.snapshot import Snapshot
@@ -18,6 +18,7 @@ class EngineProvider:
 
     engine = "the engine of the pool"
     """Who starts and ends them, in words."""
+    capabilities = Capabilities(regions=True, prices=True)
 
     def __init__(self, name: str, region: str | None = None) -> None:
         if not isinstance(name, str) or not name:
@@ -84,6 +85,7 @@ class LocalProvider(EngineProvider):
     """This machine. `hourly`: what one of its workers costs, 0 where that is nothing; None: what the pool says, which may be unknown."""
 
     engine = "the local engine"
+    capabilities = Capabilities(prices=True)
 
     def __init__(self, hourly: float | None = None, currency: str = "", *, date: str = "") -> None:
         super().__init__("local")
@@ -103,6 +105,7 @@ class SimulatedProvider(EngineProvider):
     """One of the invented clouds of a simulated fleet. What a page shows of it says SIMULATED."""
 
     engine = "the simulated engine"
+    capabilities = Capabilities(spot=True, regions=True, prices=True)
 
 
 def _instance(provider: str, worker_id: str, kind: InstanceKind, state: int, started_at: float) -> Instance:

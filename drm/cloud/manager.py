@@ -14,30 +14,38 @@ from dataclasses import replace
 import numpy as np
 
 from drm.cloud.accrual import STATES, Accrual
+from drm.cloud.calls import MOST_HANGING, in_time
 from drm.cloud.engine_providers import EngineProvider, LocalProvider, SimulatedProvider
-from drm.cloud.provider import Instance, Provider
+from drm.cloud.orphans import Orphans, find_orphans
+from drm.cloud.provider import Instance, PlainProvider
 from drm.cloud.totals import Problem, Totals, in_order, lines_of
 from drm.errors import InvalidValueError
 from drm.model import STATE_CODE, InstanceKind, WorkerType
 from drm.snapshot import Snapshot, Source
 
 ERROR_LIMIT = 300
+ANSWER_SECONDS = 60.0
+"""A provider that takes longer is not waited for, so that the others are asked as well."""
 
 
 class _Polled:
     """One provider that has to be asked, with what it last answered."""
 
-    def __init__(self, provider: Provider) -> None:
+    def __init__(self, provider: PlainProvider) -> None:
         self.provider = provider
         self.accrual = Accrual()
         self.instances: list[Instance] = []
         self.problem: Problem | None = None
+        self._hanging = threading.BoundedSemaphore(MOST_HANGING)
         self._numbers: dict[InstanceKind, int] = {}
 
     def ask(self, now: float) -> None:
         """Takes over its inventory; where it fails, the old one stands and is charged on."""
         try:
-            instances = list(self.provider.list_instances())
+            name = self.provider.name
+            instances = in_time(
+                lambda: list(self.provider.list_instances()), ANSWER_SECONDS, f"{name} did not list its instances", self._hanging
+            )
             kinds = [self._number(one) for one in instances]
             states = [STATE_CODE[one.state] for one in instances]
         except Exception as error:
@@ -62,10 +70,10 @@ class CloudProviderManager:
     It ends no instance by itself, and asks a provider only when a program calls `totals()` or `list_instances()`.
     """
 
-    def __init__(self, providers: Iterable[Provider] = ()) -> None:
-        self.providers: tuple[Provider, ...] = tuple(providers)
+    def __init__(self, providers: Iterable[PlainProvider] = ()) -> None:
+        self.providers: tuple[PlainProvider, ...] = tuple(providers)
         for one in self.providers:
-            if not isinstance(one, Provider):
+            if not isinstance(one, PlainProvider):
                 raise InvalidValueError(f"a provider has name, region, launch, list_instances, terminate and price, got {one!r}")
         names = [one.name for one in self.providers]
         if twice := next((name for name in names if names.count(name) > 1), None):
@@ -73,6 +81,7 @@ class CloudProviderManager:
         self._of_pool = [one for one in self.providers if isinstance(one, EngineProvider)]
         self._polled = [_Polled(one) for one in self.providers if not isinstance(one, EngineProvider)]
         self._pool: Accrual | None = None
+        self._read: Callable[[], Snapshot] | None = None
         self._asking = threading.Lock()
 
     @classmethod
@@ -94,7 +103,7 @@ class CloudProviderManager:
             raise InvalidValueError("this CloudProviderManager belongs to another pool: make one for each DynamicResourceManager")
         for one in self._of_pool:
             one.attach(read)
-        self._pool = accrual
+        self._pool, self._read = accrual, read
 
     def priced(self, worker_types: Sequence[WorkerType]) -> list[WorkerType]:
         """The types, with this machine's price where a LocalProvider says it and the type does not."""
@@ -111,6 +120,16 @@ class CloudProviderManager:
         found = [one for provider in self._of_pool if provider.is_attached for one in provider.list_instances()]
         return found + [one for polled in self._polled for one in polled.instances]
 
+    def orphans(self, now: float | None = None) -> Orphans:
+        """Instances marked with a pool that are no worker of this one, workers without an instance, and what they cost an hour. Each
+        provider is asked now and may make the caller wait; none of what is found is ended."""
+        asked_at = time.time() if now is None else now
+        self.ask(asked_at)
+        instances = [one for polled in self._polled if polled.problem is None for one in polled.instances]
+        answered = [polled.provider.name for polled in self._polled if polled.problem is None]
+        problems = tuple(polled.problem for polled in self._polled if polled.problem is not None)
+        return find_orphans(instances, answered, None if self._read is None else self._read(), asked_at, problems)
+
     def totals(self, now: float | None = None) -> Totals:
         """What there is and what it costs. Asks the providers, and may make the caller wait: not for a tick or a page, which take
         `last_totals()`. `now`: when it is asked, in epoch seconds (None: the clock's time)."""
@@ -120,17 +139,19 @@ class CloudProviderManager:
     def last_totals(self) -> Totals:
         """What was known last; waits for nobody."""
         told = [(polled, polled.accrual.spend, polled.problem) for polled in self._polled]
-        own = {polled.provider.name for polled in self._polled}
+        # Until somebody has asked it, what the pool knows of its workers is all that there is.
+        own = {polled.provider.name for polled, spend, _ in told if not math.isnan(spend.time)}
         spends = [spend for _, spend, _ in told if not math.isnan(spend.time)]
         lines = [line for spend in spends for line in lines_of(spend)]
         if self._pool is not None:
             pool = self._pool.spend
             lines += [line for line in lines_of(pool) if line.kind.provider not in own]
             spends += [] if math.isnan(pool.time) else [pool]
+        known = {line.kind.provider for line in lines}
         problems = [
             problem or Problem(polled.provider.name, math.nan, "not asked yet: call totals()")
             for polled, spend, problem in told
-            if problem or math.isnan(spend.time)
+            if problem or (math.isnan(spend.time) and polled.provider.name not in known)
         ]
         problems += [Problem(one.name, math.nan, one.no_pool) for one in self._of_pool if not one.is_attached]
         return Totals(

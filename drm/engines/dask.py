@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from drm.engines.cloud_plan import CloudOptions, cloud_plan
 from drm.engines.dask_launcher import Launcher
 from drm.engines.dask_link import Link
 from drm.engines.dask_plans import Plan, cluster_plan, connect_plan, local_plan
@@ -26,6 +27,9 @@ from drm.snapshot import Source
 
 if TYPE_CHECKING:
     from distributed.deploy.spec import SpecCluster
+
+    from drm.cloud.instance_type import InstanceType
+    from drm.cloud.provider import WorkerProvider
 
 logger = logging.getLogger(__name__)
 
@@ -43,10 +47,11 @@ _NOTHING = Observation(
 class DaskEngine:
     """Runs tasks on Dask workers. A worker's id is its Dask name.
 
-    `DaskEngine.local()` starts worker processes here, `DaskEngine.connect(address)` uses a running scheduler and its workers, and
-    `DaskEngine(cluster)` any `distributed.deploy.spec.SpecCluster`, through which it also starts and ends workers; the cluster stays
-    the caller's to close. Workers that it did not start have `nthreads` cores and their memory limit (0 where they have none, so that no
-    task that asks for memory goes there); a task of another user occupies one core while it is on a worker.
+    `DaskEngine.local()` starts worker processes here, `DaskEngine.connect(address)` uses a running scheduler and its workers,
+    `DaskEngine.cloud(provider, types, ...)` rents machines for them, and `DaskEngine(cluster)` uses any
+    `distributed.deploy.spec.SpecCluster`, through which it also starts and ends workers; the cluster stays the caller's to close. Workers
+    that it did not start have `nthreads` cores and their memory limit (0 where they have none, so that no task that asks for memory goes
+    there); a task of another user occupies one core while it is on a worker.
     All methods are for the one thread that ticks, but `encode`, `cancel` and `close`, which any may call.
     """
 
@@ -87,6 +92,16 @@ class DaskEngine:
                 "or correct the address"
             ) from error
         return engine
+
+    @classmethod
+    def cloud(cls, provider: WorkerProvider, types: Sequence[str | InstanceType], **options: Any) -> Self:
+        """Instances that a provider rents out, each of which runs one worker.
+
+        `types`: what may be launched, as in `["m5.large", "m5.large:spot"]`; the provider is asked for their shapes and prices, so this may
+        wait. `options`: the fields of `drm.engines.cloud_plan.CloudOptions`; one of `scheduler` and `host` is needed, since instances have
+        to reach the scheduler. Raises InvalidValueError where one of them makes no sense, ProviderError where the provider refuses.
+        """
+        return cls(cloud_plan(provider, types, CloudOptions(**options)))
 
     @property
     def source(self) -> Source:
@@ -135,6 +150,11 @@ class DaskEngine:
         survey = self._link.survey()
         if survey is None:
             return _NOTHING
+        launcher = self._link.launcher
+        assert launcher is not None
+        news = launcher.news()
+        for worker_id, worker_type in news.retyped.items():
+            roster.reshape(worker_id, worker_type.shape, None if self._plan.slots is None else self._plan.slots(worker_type.shape))
         departures = roster.update(survey)
         # Results that came home before their worker went count; what has not come home with it is lost.
         tasks = self._courier.collect()
@@ -154,26 +174,32 @@ class DaskEngine:
             tasks=tuple(tasks),
             launches=launches,
             heard_at=now - silence,
+            notices=news.notices,
+            retyped=tuple(news.retyped),
             **columns,
         )
 
     @property
     def worker_types(self) -> tuple[WorkerType, ...]:
-        """One, `local` for processes of this machine and `cluster` elsewhere; none before a worker was seen."""
+        """Those of a cloud; else one, `local` for processes of this machine and `cluster` elsewhere, and none before a worker was seen."""
+        if self._plan.types:
+            return self._plan.types
         name = "cluster" if self._plan.slots is None else "local"
         return () if self._worker_shape is None else (WorkerType(name, self._worker_shape, provider=name),)
 
     def launch(self, count: int, worker_type: WorkerType, launch_id: str) -> None:
-        """Starts workers: of this type's shape on this machine, of the cluster's own specification elsewhere."""
+        """Starts workers: of this type on this machine or a cloud, of the cluster's own specification elsewhere."""
         shape = worker_type.shape
         roster, launcher = self._open()
         if launcher.no_launcher_reason is not None:
             raise EngineError(f"{count} workers cannot be launched: {launcher.no_launcher_reason}")
         self._plan.check()
         names = tuple(f"w-{self._plan.epoch}-{next(self._numbers)}" for _ in range(count))
-        self._link.post(partial(launcher.start, names, shape), f"workers {', '.join(names)} could not be started")
+        self._link.post(partial(launcher.start, names, worker_type), f"workers {', '.join(names)} could not be started")
         local = self._plan.slots is not None
-        roster.launched(names, shape if local else self._plan.worker_shape, self._plan.slots(shape) if self._plan.slots else None)
+        # Its kind, and with it its price, is told at its first sight, which may come before its launcher has begun.
+        labels = {"worker_type": worker_type.name} if self._plan.types else {}
+        roster.launched(names, shape if local else self._plan.worker_shape, self._plan.slots(shape) if self._plan.slots else None, labels)
         self._launch_ids.update(dict.fromkeys(names, launch_id))
         self._launches.append(LaunchReport(launch_id, names))
 

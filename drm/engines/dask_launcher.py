@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from drm.errors import EngineError
-from drm.model import Resources
+from drm.model import Resources, WorkerType
+from drm.observation import Notice
 
 if TYPE_CHECKING:
     from distributed.deploy.spec import SpecCluster
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 HAND_OVER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a launcher has to tell since it was last asked."""
+
+    notices: tuple[Notice, ...] = ()
+    retyped: Mapping[str, WorkerType] = field(default_factory=dict)
+    """Workers that became of another type than was asked for, and of which."""
 
 
 class Launcher(Protocol):
@@ -47,8 +58,12 @@ class Launcher(Protocol):
         """The worker's end was reported."""
         ...
 
-    async def start(self, names: Sequence[str], shape: Resources) -> None:
-        """Starts a worker for each name."""
+    def news(self) -> News:
+        """What happened since this was last called."""
+        ...
+
+    async def start(self, names: Sequence[str], worker_type: WorkerType) -> None:
+        """Starts a worker of this type for each name."""
         ...
 
     async def stop(self, names: Sequence[str]) -> None:
@@ -93,7 +108,11 @@ class NoLauncher:
     def forget(self, worker_id: str) -> None:
         """Of no concern."""
 
-    async def start(self, names: Sequence[str], shape: Resources) -> None:
+    def news(self) -> News:
+        """Nothing happens here."""
+        return News()
+
+    async def start(self, names: Sequence[str], worker_type: WorkerType) -> None:
         """Cannot."""
         raise EngineError(f"{len(names)} workers cannot be started: {self.no_launcher_reason}")
 
@@ -165,7 +184,11 @@ class SpecLauncher:
         self._failed.pop(worker_id, None)
         self._started.discard(worker_id)
 
-    async def start(self, names: Sequence[str], shape: Resources) -> None:
+    def news(self) -> News:
+        """A cluster tells nothing but fates."""
+        return News()
+
+    async def start(self, names: Sequence[str], worker_type: WorkerType) -> None:
         """Adds an entry for each name. The shape is the specification's own."""
         self._launched.update(names)
         await self._on_its_loop(self._add(names))

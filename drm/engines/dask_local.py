@@ -24,7 +24,8 @@ from typing import Any
 
 import psutil
 
-from drm.model import Resources
+from drm.engines.dask_launcher import News
+from drm.model import Resources, WorkerType
 from drm.observation import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
@@ -123,11 +124,15 @@ class LocalLauncher:
         """The scheduler knows it now."""
         self._processes[worker_id].address = address
 
-    async def start(self, names: Sequence[str], shape: Resources) -> None:
+    def news(self) -> News:
+        """A process tells nothing but its fate."""
+        return News()
+
+    async def start(self, names: Sequence[str], worker_type: WorkerType) -> None:
         """Starts a process for each name."""
         for name in names:
             try:
-                self._processes[name] = self._spawn(name, shape)
+                self._processes[name] = self._spawn(name, worker_type.shape)
             except OSError as error:
                 self._failed[name] = f"its process could not be started: {error}"
 

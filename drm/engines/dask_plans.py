@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from drm.engines.dask_launcher import NoLauncher, SpecLauncher
 from drm.engines.dask_link import Opened, Opening, connected
 from drm.errors import EngineError, InvalidValueError
-from drm.model import Resources
+from drm.model import Resources, WorkerType
 from drm.snapshot import Source
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Plan:
     machine: Resources | None = None
     slots: Callable[[Resources], int] | None = None
     """How many tasks a launched worker of a shape runs at once; None where that shows when it registers."""
+    types: tuple[WorkerType, ...] = ()
+    """What can be launched, where that is more than one shape."""
     first_workers: tuple[str, ...] = ()
     """Names of the workers that opening launches."""
     check: Callable[[], None] = _anything_goes
@@ -76,13 +78,13 @@ def local_plan(worker_shape: Resources | None, workers: int) -> Plan:
             async with Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
                 launcher = LocalLauncher(scheduler)
                 try:
-                    await launcher.start(names, shape)
+                    await launcher.start(names, WorkerType("local", shape, provider="local"))
                     async with connected(scheduler.address, 10.0) as client:
                         yield client, scheduler, launcher
                 finally:
                     launcher.kill()
 
-    return Plan(opening, Source("live", "this machine"), None, shape, whole, slots, names, epoch=epoch)
+    return Plan(opening, Source("live", "this machine"), None, shape, whole, slots, first_workers=names, epoch=epoch)
 
 
 def connect_plan(address: str, timeout_seconds: float) -> Plan:

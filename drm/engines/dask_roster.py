@@ -10,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,8 @@ class Member:
     first_measured_at: float = np.nan
     retiring: bool = False
     labels: dict[str, str] = field(default_factory=dict)
+    ordered: Mapping[str, str] = field(default_factory=dict)
+    """What was said of it at its launch, before its launcher or itself says more."""
 
 
 class Roster:
@@ -61,10 +64,12 @@ class Roster:
         """A worker that is listed, or None."""
         return self._members.get(worker_id)
 
-    def launched(self, names: Sequence[str], shape: Resources | None, slots: int | None) -> None:
-        """These were asked for; they are listed from now on."""
+    def launched(
+        self, names: Sequence[str], shape: Resources | None, slots: int | None, labels: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """These were asked for; they are listed from now on, with these labels."""
         for name in names:
-            self._members[name] = Member(name, None if shape is None else shape.vector(), slots)
+            self._members[name] = Member(name, None if shape is None else shape.vector(), slots, ordered=labels)
             self._banned.add(name)
         self._list()
 
@@ -72,6 +77,13 @@ class Roster:
         """These were told to go: their end is expected."""
         for worker_id in worker_ids:
             self._members[worker_id].retiring = True
+
+    def reshape(self, worker_id: str, shape: Resources, slots: int | None) -> None:
+        """This one became of another shape than it was launched with; nothing where it has gone."""
+        member = self._members.get(worker_id)
+        if member is not None:
+            member.capacity, member.slots = shape.vector(), slots
+            self._list()
 
     def update(self, survey: Survey) -> dict[str, str]:
         """Takes over what the scheduler shows; returns why workers went, by id."""
@@ -174,7 +186,9 @@ class Roster:
     def _list(self) -> None:
         ids = tuple(self._members)
         self.ids = self.ids if ids == self.ids else ids
-        self.labels = {member.id: {**self._launcher.labels(member.id), **member.labels} for member in self._members.values()}
+        self.labels = {
+            member.id: {**member.ordered, **self._launcher.labels(member.id), **member.labels} for member in self._members.values()
+        }
 
 
 def _stale_seconds(workers: int) -> float:

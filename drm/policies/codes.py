@@ -63,4 +63,21 @@ OTHER_CODES: Mapping[str, str] = MappingProxyType(
 )
 """What is said by neither a policy nor a step."""
 
-CODES: Mapping[str, str] = MappingProxyType({**POLICY_CODES, **LIMIT_CODES, **OTHER_CODES})
+PROVIDER_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "no_capacity": "the provider has no more instances of one type, or grants no more of them",
+        "retyped": "another type than the planned one was got, since that one was not to be had",
+        "throttled": "the provider was asked too often; it is asked again after a pause",
+        "launch_repeated": "a launch was not answered; it was asked for again, or found later, and stands once",
+        "credentials_refused": "the provider does not accept the credentials that its own chain found, or none were found",
+        "credentials_accepted": "the provider accepts the credentials again",
+        "provider_silent": "the provider does not answer, or answers with an error",
+        "provider_answers": "the provider answers again",
+        "interruption": "the provider announced that it takes a spot instance back",
+        "ended_outside": "an instance has ended that nobody here had ended",
+        "never_joined": "an instance ran and its worker never joined the scheduler; it was ended",
+    }
+)
+"""What a provider did or said by itself: decisions with the actor `provider`, which ask for nothing."""
+
+CODES: Mapping[str, str] = MappingProxyType({**POLICY_CODES, **LIMIT_CODES, **OTHER_CODES, **PROVIDER_CODES})

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 import pytest
 
-from drm.cloud import CloudProviderManager, EngineProvider, Instance, LocalProvider, Provider, SimulatedProvider
+from drm.cloud import (
+    CloudProviderManager,
+    EngineProvider,
+    Instance,
+    LocalProvider,
+    PlainProvider,
+    Provider,
+    SimulatedProvider,
+    WorkerProvider,
+)
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
@@ -64,8 +73,11 @@ def simulated() -> DynamicResourceManager:
 
 
 def test_each_provider_meets_the_protocol() -> None:
-    """Those that come with a pool, and one of one's own."""
-    assert all(isinstance(one, Provider) for one in (LocalProvider(), SimulatedProvider("alpha"), EngineProvider("cluster"), Rented()))
+    """Those that come with a pool say what they can do; one of one's own need not; none of them launches workers for an engine."""
+    ours = (LocalProvider(), SimulatedProvider("alpha"), EngineProvider("cluster"))
+    assert all(isinstance(one, Provider) for one in ours) and all(isinstance(one, PlainProvider) for one in (*ours, Rented()))
+    assert not isinstance(Rented(), Provider) and not any(isinstance(one, WorkerProvider) for one in (*ours, Rented()))
+    assert (ours[0].capabilities.spot, ours[1].capabilities.spot) == (False, True)
 
 
 def test_a_simulated_fleet_brings_its_three_providers() -> None:
@@ -224,6 +236,16 @@ def test_a_provider_that_is_asked_tells_of_its_own_workers_itself() -> None:
     manager.advance(0.0)
     totals = manager.cloud.totals(now=1.0)
     assert {line.kind.provider: dict(line.states) for line in totals.lines} == {"aws": {"booting": 2}, "own rack": {"running": 1}}
+
+
+def test_until_a_provider_is_asked_the_workers_of_the_pool_stand_for_it() -> None:
+    """A pool that rents its workers shows them at once; that is no problem to be told."""
+    manager = DynamicResourceManager(ExternalEngine(), cloud=CloudProviderManager([Rented("aws"), Rented("gce")]), now=0.0)
+    manager.register_worker("w1", capacity=Resources(cpu=1), labels={"provider": "aws"})
+    manager.advance(0.0)
+    totals = manager.cloud.last_totals()
+    assert [(line.kind.provider, dict(line.states)) for line in totals.lines] == [("aws", {"running": 1})]
+    assert [problem.provider for problem in totals.problems] == ["gce"]
 
 
 def test_several_currencies_are_not_added_up() -> None:

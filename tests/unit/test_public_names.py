@@ -9,7 +9,7 @@ import pytest
 
 import drm
 
-HEAVY = ("dash", "distributed", "duckdb", "pandas", "plotly", "flask", "waitress")
+HEAVY = ("boto3", "botocore", "dash", "distributed", "duckdb", "libcloud", "pandas", "plotly", "flask", "waitress")
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -37,6 +37,11 @@ def test_all_names_what_is_there_and_nothing_else() -> None:
 def test_the_library_brings_neither_dash_nor_distributed_nor_duckdb() -> None:
     """A program that manages an external pool pays for nothing else."""
     assert loaded_after("from drm import DynamicResourceManager, Resources; DynamicResourceManager()") == set()
+
+
+def test_the_providers_are_named_without_their_libraries() -> None:
+    """Whoever rents nothing needs neither boto3 nor libcloud, and the engine does not bring them."""
+    assert loaded_after("from drm.cloud import AWSProvider, LibcloudProvider, PriceFile; from drm import DaskEngine") == set()
 
 
 def test_a_worker_process_imports_nothing_of_the_page() -> None:

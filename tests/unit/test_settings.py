@@ -18,6 +18,8 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(f"DRM_{name.upper()}", raising=False)
+    (tmp_path / "wrong.toml").write_text('curency = "EUR"\n')
+    (tmp_path / "right.toml").write_text('[[price]]\nprovider = "local"\ntype = "local"\namount = 0.3\ndate = 2026-11-01\n')
     return tmp_path
 
 
@@ -56,9 +58,9 @@ def test_another_file_can_be_named(empty_folder: Path) -> None:
     (empty_folder / "broken.toml").write_text("port = = 7\n")
     with pytest.raises(InvalidValueError, match="broken.toml is not TOML"):
         Settings.from_command_line(["--config", "broken.toml"])
-    (empty_folder / "wrong.toml").write_text("prot = 7\n")
+    (empty_folder / "misspelt.toml").write_text("prot = 7\n")
     with pytest.raises(InvalidValueError, match="'prot' is no setting"):
-        Settings.from_command_line(["--config", "wrong.toml"])
+        Settings.from_command_line(["--config", "misspelt.toml"])
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,10 @@ def test_another_file_can_be_named(empty_folder: Path) -> None:
         (["--budget", "0"], "--budget '0'.*more than 0"),
         (["--budget", "nan"], "--budget 'nan'.*finite"),
         (["--worker-price", "-1"], "--worker-price '-1'.*0 or more"),
+        (["--prices", "none.toml"], "--prices 'none.toml'.*cannot be read"),
+        (["--prices", "wrong.toml"], "--prices 'wrong.toml'.*wrong.toml: 'curency' is no key .*'currency'"),
+        (["--prices", "right.toml", "--worker-price", "1"], "--worker-price 1 and --prices right.toml both say"),
+        (["--prices", "right.toml", "--simulate", "5"], "--prices right.toml has no use with --simulate"),
         (["--simulate", "0"], "--simulate '0'.*1 to 10000"),
         (["--simulate", "all"], "--simulate 'all'.*1 to 10000"),
         (["--seed", "-1"], "--seed '-1'.*0 or more"),
