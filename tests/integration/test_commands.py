@@ -297,7 +297,9 @@ def test_a_program_that_runs_is_asked(alive: Kept, served: Server, tmp_path: Pat
     assert ran("history", "copy", copied, *where)[0] == 0
     told = ran("history", "info", *where)[1]
     for name, count in rows(copied).items():
-        assert f"{name:14} {count:>12,}".replace(",", " ") in told
+        # The ledger's row that grows stands in the copy as one of its own.
+        counts = (count, count - 1) if name == "decision_rows" else (count,)
+        assert any(f"{name:14} {one:>12,}".replace(",", " ") in told for one in counts), name
     assert f"file          {alive.store.file.path}" in told
     assert ran("export", "--since", "2026-01-01", "--table", "tasks", "--to", tmp_path / "tasks.parquet", *where)[0] == 0
     with duckdb.connect() as connection:

@@ -62,8 +62,9 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No thread, no socket, no process and no handler of a signal more than before, whatever a test does."""
     monkeypatch.delenv("DRM_TOKEN", raising=False)
     process = psutil.Process()
-    before, sockets, handlers = (
+    before, processes, sockets, handlers = (
         threads(),
+        process.children(),
         len(process.net_connections()),
         [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)],
     )
@@ -73,7 +74,7 @@ def nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.sleep(0.01)
     assert {thread.name for thread in threads() - before} == set()
     assert len(process.net_connections()) == sockets
-    assert process.children() == []
+    assert process.children() == processes
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
