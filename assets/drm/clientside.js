@@ -147,8 +147,6 @@
 
     const PLAY_GAP = 10, BRUSHES = 20, SHORTEST_RANGE = 10;
     let playedAt = 0;
-    /* The address as this page wrote it last. */
-    let wrote = null;
 
     /* Epoch seconds of a date as Plotly or a field writes it, which is the browser's wall clock. */
     function epoch(text) {
@@ -207,10 +205,8 @@
         /* One callback both ways, as Dash asks for a circle: the address sets the controls when it changed, else they set the address. */
         address: function (search, ...rest) {
             const rules = rest.pop(), still = rest.pop(), selected = rest.pop(), values = rest;
-            /* dcc.Location tells of what this callback wrote, too: by then the controls may be further on. */
-            const fromAddress = triggered().length === 0 || (search !== wrote && triggered().some((prop) => prop.endsWith(".search")));
+            const fromAddress = triggered().length === 0 || triggered().some((prop) => prop.endsWith(".search"));
             if (fromAddress) {
-                wrote = search;
                 const query = new URLSearchParams(search);
                 const allowed = (rule, value) => value === rule.default || rule.values.includes(value)
                     || rule.pattern && new RegExp("^(?:" + rule.pattern + ")$").test(value);
@@ -229,7 +225,6 @@
             rules.forEach((rule, index) => { if (values[index] !== rule.default) query.set(rule.name, values[index]); });
             if (selected.worker) query.set("worker", selected.worker);
             const wanted = query.size ? "?" + query.toString() : "";
-            wrote = wanted;
             return [wanted === search ? NO_UPDATE() : wanted, ...rules.map(NO_UPDATE), NO_UPDATE(), ""];
         },
 
