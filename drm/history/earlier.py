@@ -34,9 +34,8 @@ class Earlier:
     now: float
     until: float
     """Its last time, or `now` where the clock was set back."""
-    skipped: int
-    """So many ids are left out."""
-    last_lifetime: int
+    first_ids: tuple[int, int]
+    """Of the decisions and lifetimes of the next run; later than all that may have been told."""
     gaps: tuple[Gap, ...]
     rings: Kept
     lifetimes: list[Lifetime]
@@ -50,7 +49,7 @@ class Earlier:
         """First, since of the rest it depends who of them is still there."""
         begun_at = min((one.began_at for one in self.lifetimes), default=self.until)
         remembered.lifetimes.load(self.lifetimes, begun_at)
-        remembered.lifetimes.begin_at(self.last_lifetime + self.skipped)
+        remembered.lifetimes.begin_at(self.first_ids[1])
 
     def take_over_rest(self, remembered: Remembered, read_decisions: Callable[[int, int], list[ScalingDecision]]) -> None:
         """`read_decisions`: those with ids from one number to another, which are not kept in RAM."""
@@ -58,7 +57,7 @@ class Earlier:
         remembered.rings.load(self.rings, [one.worker_id for one in self.lifetimes if math.isnan(one.ended_at)])
         if self.decisions is not None:
             remembered.ledger.load(self.decisions.until(self.now), read_decisions)
-            remembered.ledger.begin_at(remembered.ledger.next_id - 1 + self.skipped)
+        remembered.ledger.begin_at(self.first_ids[0])
         if self.spend is not None:
             remembered.accrual.load(self.spend)
             remembered.spend_marks.load(self.spend_marks)
@@ -80,8 +79,7 @@ def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier |
     return Earlier(
         now=now,
         until=until,
-        skipped=1 if reading.ended_in_order(file) else UNWRITTEN_AT_MOST,
-        last_lifetime=reading.last_lifetime(file),
+        first_ids=_next_ids(file),
         gaps=gaps(file),
         rings=kept_rings(file, until),
         lifetimes=reading.lifetimes(file, now),
@@ -91,3 +89,10 @@ def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier |
         finished=reading.finished_tasks(file),
         usage=usage(file, known, -math.inf, until),
     )
+
+
+def _next_ids(file: HistoryFile) -> tuple[int, int]:
+    """After what is written, and after what a run that was killed may have told and not written: that may be all of it."""
+    skipped = 1 if reading.ended_in_order(file) else UNWRITTEN_AT_MOST
+    noted = reading.first_ids(file)
+    return max(reading.last_decision(file), noted[0] - 1) + skipped, max(reading.last_lifetime(file), noted[1] - 1) + skipped

@@ -23,6 +23,8 @@ from drm.model import InstanceKind, Resources, Task
 
 DECISION: TypeAdapter[ScalingDecision] = TypeAdapter(ScalingDecision)
 FINISHED_KEPT = 1000
+FIRST_IDS = ("first_decision", "first_lifetime")
+"""Names in `meta`."""
 
 
 def last_epoch(file: HistoryFile) -> float:
@@ -40,6 +42,18 @@ def ended_in_order(file: HistoryFile) -> bool:
 def last_lifetime(file: HistoryFile) -> int:
     """The highest number of a lifetime; 0 where there is none."""
     return int(file.read("SELECT coalesce(max(lifetime), 0) FROM worker_states")[0][0])
+
+
+def last_decision(file: HistoryFile) -> int:
+    """The highest id of a decision; 0 where there is none."""
+    return int(file.read("SELECT coalesce(max(id), 0) FROM decision_rows")[0][0])
+
+
+def first_ids(file: HistoryFile) -> tuple[int, int]:
+    """The first ids of decisions and of lifetimes that the last run may have told, be they written or not; 1 where it did not say."""
+    noted = dict(file.read("SELECT name, value FROM meta WHERE name IN (SELECT unnest(?))", [list(FIRST_IDS)]))
+    decision, lifetime = (int(noted.get(name, 1)) for name in FIRST_IDS)
+    return decision, lifetime
 
 
 def lifetimes(file: HistoryFile, now: float) -> list[Lifetime]:

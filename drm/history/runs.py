@@ -10,7 +10,7 @@ from drm.history.attempts import LOSE_OPEN, POOL_GONE, just_after, ticks_of
 from drm.history.batch import Event
 from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.gaps import Gap
-from drm.history.reading import last_epoch
+from drm.history.reading import FIRST_IDS, last_epoch
 from drm.history.writing import event_columns
 from drm.snapshot import Source
 
@@ -55,12 +55,14 @@ def check_source(file: HistoryFile, source: Source) -> None:
         file.write([("meta", {"name": ["source"], "value": [source.kind]})])
 
 
-def begin_run(file: HistoryFile, source: Source, now: float, lost_because: str, end_before: int | None) -> Begun:
+def begin_run(
+    file: HistoryFile, source: Source, now: float, lost_because: str, end_before: int | None, first_ids: tuple[int, int]
+) -> Begun:
     """Ends in the file all tasks that were open, for a reason, and the lifetimes with numbers under `end_before`; None: of these the
-    caller knows better."""
+    caller knows better. `first_ids`: of the decisions and lifetimes of this run, which a run after it must not give again."""
     run, last = last_run(file) + 1, last_epoch(file)
     events = [Event(now, "began", f"drm began, {source.kind}: {source.label}"[:300])]
-    before: list[tuple[str, list[Any] | dict[str, Any]]] = []
+    before: list[tuple[str, list[Any] | dict[str, Any]]] = [("DELETE FROM meta WHERE name IN (SELECT unnest(?))", [list(FIRST_IDS)])]
     gap = None
     if math.isfinite(last):
         at = min(last, now)
@@ -75,5 +77,6 @@ def begin_run(file: HistoryFile, source: Source, now: float, lost_because: str, 
     if file.set_aside:
         put_aside = f"the history file could not be read on: it is kept as {', '.join(file.set_aside)}, and a new one began"
         events.append(Event(now, "put_aside", put_aside))
-    file.write([("events", event_columns(events, run))], before)
+    noted = {"name": list(FIRST_IDS), "value": [str(one) for one in first_ids]}
+    file.write([("events", event_columns(events, run)), ("meta", noted)], before)
     return Begun(run, gap, put_aside)

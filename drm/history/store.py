@@ -79,6 +79,8 @@ class HistoryStore:
         self._run: int | None = None
         self._ended_early: tuple[Lifetime, ...] = ()
         self._first_number = 1
+        self._first_ids = 1, 1
+        """Of this run's decisions and lifetimes."""
         self._epoch = math.nan
         self._known = KnownShapes()
         self.archive = ArchiveReader(self._file, self._known, lambda: self.recording.complete_until)
@@ -222,7 +224,10 @@ class HistoryStore:
         """Reads all that is to be taken over, and returns what takes it over."""
         runs.check_source(self._file, self._source)
         earlier = read_earlier(self._file, self._known, now)
-        return _fill_nothing if earlier is None else lambda: self._fill(earlier, remembered)
+        if earlier is None:
+            return _fill_nothing
+        self._first_ids = earlier.first_ids
+        return lambda: self._fill(earlier, remembered)
 
     def _fill(self, earlier: Earlier, remembered: Remembered) -> None:
         self._gaps = (*earlier.gaps, *self._gaps)
@@ -237,6 +242,7 @@ class HistoryStore:
         """The ids of earlier runs are not known: later than all of them."""
         assert self._remembered is not None
         self._first_number = round(time.time() * 1000)
+        self._first_ids = self._first_number, self._first_number
         self._remembered.ledger.begin_at(self._first_number)
         self._remembered.lifetimes.begin_at(self._first_number)
 
@@ -246,7 +252,7 @@ class HistoryStore:
             return self._run
         runs.check_source(self._file, self._source)
         lost_because = NOT_FOLLOWED if self._pool_outlives else POOL_GONE
-        begun = runs.begin_run(self._file, self._source, now, lost_because, None if restored else self._first_number)
+        begun = runs.begin_run(self._file, self._source, now, lost_because, None if restored else self._first_number, self._first_ids)
         if begun.put_aside:
             self._recorder.found(begun.put_aside)
         if self._run is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -250,6 +251,27 @@ def test_ids_never_come_again(tmp_path: Path) -> None:
             kept.end()
         else:
             folder = kept.kill(tmp_path / f"{run}")
+
+
+def test_ids_that_were_told_and_never_written_do_not_come_again(tmp_path: Path) -> None:
+    """Runs that are killed before they wrote a tick, one after the other, and one that wrote decisions and no new lifetime."""
+    first = simulated(tmp_path / "0")
+    first.run(40)
+    first.end()
+    told: list[tuple[int, int]] = []
+    for run in range(4):
+        shutil.copytree(tmp_path / str(run), tmp_path / str(run + 1))
+        kept = simulated(tmp_path / str(run + 1), first.now + 3600 * (run + 1))
+        kept.begin()
+        # It said that it began, and is killed: the copy of the next round is of this moment.
+        shutil.copytree(tmp_path / str(run + 1), tmp_path / f"killed-{run + 1}")
+        kept.tick()
+        told.append((kept.manager.ledger.next_id - 1, max(one.number for one in kept.manager.lifetimes.between(0, math.inf))))
+        kept.end()
+        shutil.rmtree(tmp_path / str(run + 1))
+        (tmp_path / f"killed-{run + 1}").rename(tmp_path / str(run + 1))
+    for numbers in zip(*told, strict=True):
+        assert list(numbers) == sorted(set(numbers)), told
 
 
 def test_tasks_that_had_not_ended_are_lost_with_a_reason(tmp_path: Path) -> None:
