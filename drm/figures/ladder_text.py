@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from drm.analysis.ladder import STEPS, Amount, Ladder
+from drm.cloud.accrual import HOUR_SECONDS
 from drm.figures.units import UNKNOWN, duration, money, number, percent, plain
 from drm.model import InstanceKind
 
@@ -45,7 +46,6 @@ PIECES: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """(name, what it is) of each rung and each piece."""
 
-HOUR_SECONDS = 3600.0
 ALL = {"label": "all workers", "value": "all"}
 """Of which workers the account is shown first."""
 NOTHING_YET = "Nothing was paid in this range yet: the first tick with a worker begins the account."
