@@ -51,20 +51,23 @@ class Ticks:
         self._state = state
         self._trust = trust
         self._turn = 0
+        self._version = 0
         self._viewers: set[_Viewer] = set()
         self._end: Callable[[], None] = lambda: None
 
     def begin(self) -> None:
         """Listens to the state from now on; to be called in the server's loop."""
         loop = asyncio.get_running_loop()
-        self._end = self._state.listen(lambda: loop.call_soon_threadsafe(self._wake))
+        self._version = self._state.snapshot.version
+        self._end = self._state.listen(lambda: loop.call_soon_threadsafe(self._wake, self._state.snapshot.version))
 
     def end(self) -> None:
         """Lets go of the state."""
         self._end()
 
-    def _wake(self) -> None:
-        self._turn += 1
+    def _wake(self, version: int) -> None:
+        # The version comes with the word of it: one read later may be of the next tick, which then would be told twice.
+        self._turn, self._version = self._turn + 1, version
         for viewer in self._viewers:
             viewer.changed.set()
 
@@ -92,7 +95,7 @@ class Ticks:
         while not viewer.gone:
             if viewer.asks and told != self._turn:
                 viewer.asks, told = False, self._turn
-                await send({"type": "websocket.send", "text": json.dumps({"version": self._state.snapshot.version})})
+                await send({"type": "websocket.send", "text": json.dumps({"version": self._version})})
                 continue
             viewer.changed.clear()
             try:

@@ -104,6 +104,24 @@ def test_a_page_that_does_not_ask_gets_the_newest_once_it_does(state: DRMState, 
             frame(page, 0.3)
 
 
+def test_a_tick_is_told_once_however_early_a_page_asks_for_it(state: DRMState) -> None:
+    """A page that asks between a tick and the word of it is told the tick before, and this one next."""
+    told = []
+
+    def ask() -> None:
+        page.send("next")
+        told.append(frame(page)["version"])
+
+    forget = state.listen(lambda: state.snapshot.version == 3 and ask())
+    with serve(state, port=0, push=True) as server, connect(ticks_of(server)) as page:
+        ask()
+        state.advance(2.0)
+        state.advance(3.0)
+        ask()
+    forget()
+    assert told == [1, 2, 3]
+
+
 def test_the_tick_waits_for_no_page(state: DRMState, server: Server) -> None:
     """With pages that ask and never read, a tick takes as long as with none."""
     took = []
