@@ -5,6 +5,8 @@ BIN := .venv/bin
 ARGS ?=
 # In the order of tests/conftest.py: those that take longest first, so that no process is left with a long one at the end.
 BY_FILE := --dist loadfile --no-loadscope-reorder
+# Real processes on a shared machine: what fails is run once more, and told as RERUN, which is to be looked into (CONTRIBUTING.md).
+REAL := --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks
 
 .PHONY: run test lint bench soak screenshots clean
 
@@ -15,8 +17,8 @@ run: .venv/installed
 test: .venv/installed-tests lint
 	@DRM_BROWSER="$$(sh tests/browser/find_browser.sh $(BIN)/python)" && export DRM_BROWSER && \
 	$(BIN)/python -m pytest -n 2 $(BY_FILE) tests/unit && \
-	$(BIN)/python -m pytest -n 3 $(BY_FILE) tests/integration tests/test_*.py && \
-	$(BIN)/python -m pytest -n 2 $(BY_FILE) tests/browser
+	$(BIN)/python -m pytest -n 3 $(BY_FILE) $(REAL) tests/integration tests/test_*.py && \
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) $(REAL) tests/browser
 
 lint: .venv/installed-tests
 	$(BIN)/ruff check .
