@@ -1,0 +1,88 @@
+"""A minimum bound that is too high: idle workers that nothing but the minimum keeps.
+
+enough = the 5th percentile (nearest rank) of the workers that the policy wanted, by time: below that the pool would hardly ever go by
+itself. saving = what was paid as `min_bound` (`drm.cloud.split`) x the part of it that goes x 730 h / the hours of the range, where
+
+    the part that goes = 1 - sum of max(0, enough - wanted) / sum of max(0, minimum - wanted)    over the recorded buckets
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from drm.analysis.recommendation import MONTH_HOURS, Basis, Recommendation, confidence
+from drm.analysis.recorded import Recorded
+from drm.analysis.replay import of_bounds
+from drm.cloud.accrual import HOUR_SECONDS
+from drm.model import FloatArray
+
+ENOUGH = 0.05
+LEAST_WORKERS = 0.05
+"""Fewer workers than this, on average, are not worth a change."""
+
+
+def ranked(values: FloatArray, part: float) -> float:
+    """The nearest-rank percentile."""
+    ordered = np.sort(values)
+    return float(ordered[max(0, math.ceil(part * len(ordered) - 1e-9) - 1)])
+
+
+def study(record: Recorded) -> list[Recommendation]:
+    """At most one."""
+    if record.ladder is None or not len(record.times):
+        return []
+    paid, hours = record.ladder.pieces["min_bound"], (record.ladder.until - record.ladder.since) / HOUR_SECONDS
+    minimum = int(record.minimum[-1])
+    enough = math.ceil(ranked(record.wanted, ENOUGH) - 1e-9)
+    held = np.maximum(record.minimum - record.wanted, 0.0)
+    if not hours > 0 or enough >= minimum or not held.sum() > 0:
+        return []
+    low = np.minimum(record.minimum, enough)
+    goes = 1.0 - float(np.maximum(low - record.wanted, 0.0).sum() / held.sum())
+    saved_hours = paid.seconds / HOUR_SECONDS * goes / hours * MONTH_HOURS
+    if saved_hours / MONTH_HOURS < LEAST_WORKERS:
+        return []
+    saved = paid.money * goes / hours * MONTH_HOURS
+    replay = of_bounds(record, low)
+    above = float((record.wanted > enough + 1e-9).mean())
+    p50, p95, most = ranked(record.wanted, 0.5), ranked(record.wanted, 0.95), float(record.wanted.max())
+    rises = int((np.diff((record.wanted > enough).astype(int)) > 0).sum())
+    boot = f" for {record.boot_seconds:.0f} s" if math.isfinite(record.boot_seconds) else ""
+    return [
+        Recommendation(
+            kind="min_bound",
+            subject="minimum",
+            change=f"Lower the minimum from {minimum} to {enough} workers",
+            now={"min_workers": float(minimum)},
+            suggested={"min_workers": float(enough)},
+            saving=saved,
+            saving_hours=saved_hours,
+            currency=record.currency,
+            basis=Basis(
+                len(record.times),
+                record.since,
+                record.until,
+                {
+                    "paid_hours": paid.seconds / HOUR_SECONDS,
+                    "part_that_goes": goes,
+                    "p5_workers": ranked(record.wanted, ENOUGH),
+                    "p50_workers": p50,
+                    "p95_workers": p95,
+                    "max_workers": most,
+                },
+            ),
+            confidence=confidence(len(record.times), record.hours * HOUR_SECONDS),
+            risk=(
+                f"more than {enough} workers are wanted {above * 100:.0f} % of the time; it rose above that {rises} times, and work then "
+                f"waits{boot} while workers boot that the minimum has there now. For no such wait: {math.ceil(p95)} (its 95th percentile)"
+            ),
+            risk_share=above,
+            formula=(
+                f"{paid.seconds / HOUR_SECONDS:.4g} worker-hours were paid for idle workers that only the minimum keeps; {goes * 100:.0f} % of "
+                f"them go; x 730 h / {hours:.4g} h"
+            ),
+            replay=replay,
+        )
+    ]
