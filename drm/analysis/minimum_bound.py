@@ -3,7 +3,10 @@
 enough = the 5th percentile (nearest rank) of the workers that the policy wanted, by time: below that the pool would hardly ever go by
 itself. saving = what was paid as `min_bound` (`drm.cloud.split`) x the part of it that goes x 730 h / the hours of the range, where
 
-    the part that goes = 1 - sum of max(0, enough - wanted) / sum of max(0, minimum - wanted)    over the recorded buckets
+    the part that goes = sum of max(0, minimum - max(enough, wanted + lag)) / sum of max(0, minimum - wanted)    over the recorded buckets
+
+and lag is how many workers there are beyond those wanted, on average where the minimum does not hold the pool: idle ones that are to go wait
+for their grace and the cooldown, with any minimum.
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ def study(record: Recorded) -> list[Recommendation]:
     if not hours > 0 or enough >= minimum or not held.sum() > 0:
         return []
     low = np.minimum(record.minimum, enough)
-    goes = 1.0 - float(np.maximum(low - record.wanted, 0.0).sum() / held.sum())
+    goes = float(np.maximum(record.minimum - np.maximum(low, record.wanted + record.lag), 0.0).sum() / held.sum())
     saved_hours = paid.seconds / HOUR_SECONDS * goes / hours * MONTH_HOURS
     if saved_hours / MONTH_HOURS < LEAST_WORKERS:
         return []

@@ -72,6 +72,20 @@ class Recorded:
         return self.ladder.paid.money / self.ladder.paid.seconds * HOUR_SECONDS
 
     @property
+    def paid(self) -> float:
+        """What the recorded time cost, at the rate of the bill; NaN where a price is not known."""
+        if self.ladder is None or not self.ladder.until > self.ladder.since:
+            return math.nan
+        return self.ladder.paid.money / (self.ladder.until - self.ladder.since) * HOUR_SECONDS * self.hours
+
+    @property
+    def lag(self) -> float:
+        """Workers beyond those that the policy wants, on average where the minimum does not hold the pool: some arrive, others wait for
+        their idle grace or a cooldown."""
+        free = self.workers > self.minimum
+        return max(0.0, float((self.workers - self.wanted)[free].mean())) if free.any() else 0.0
+
+    @property
     def unit_prices(self) -> FloatArray:
         """(4,): what one unit of each resource costs an hour, by the shares of the types in use; NaN where a price is not known."""
         worth, amount = np.zeros(4), np.zeros(4)

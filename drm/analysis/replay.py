@@ -16,8 +16,8 @@ from drm.model import FloatArray, WorkerType
 
 
 def of_bounds(record: Recorded, minimum: FloatArray) -> Replay:
-    """Another minimum (c,): size = what the policy wanted, within the bounds, bucket by bucket; at the mean price."""
-    before, after = (np.clip(record.wanted, low, np.maximum(record.maximum, low)) for low in (record.minimum, minimum))
+    """Another minimum (c,): size = what the policy wanted, and the recorded lag, within the bounds, bucket by bucket; at the mean price."""
+    before, after = (np.clip(record.wanted + record.lag, low, np.maximum(record.maximum, low)) for low in (record.minimum, minimum))
     hours = record.step_seconds / 3600.0
     return _replay(record, float(before.sum() * hours), float(after.sum() * hours), waits=(_waits(record, before), _waits(record, after)))
 
@@ -61,8 +61,7 @@ class Packed:
         cost_before = float((before * _mean_price(self.types, self.needed)).sum() * hours)
         cost_after = float((after * _mean_price(on, needed)).sum() * hours)
         # What was paid is known better than what packing says; only the relation of the two is taken from the replay.
-        paid = record.hourly * record.hours * float(record.workers.mean())
-        scale = paid / cost_before if cost_before > 0 and not math.isnan(paid) else math.nan
+        scale = record.paid / cost_before if cost_before > 0 else math.nan
         return Replay(
             since=record.since,
             until=record.since + record.hours * 3600.0,

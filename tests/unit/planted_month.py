@@ -20,8 +20,8 @@ from drm.tasks import TaskHandle
 
 GIB = 2.0**30
 START = 1_767_225_600.0
-TICK_SECONDS, DAY_SECONDS, DAYS = 600.0, 86_400.0, 30
-RUN_TICKS = 6
+TICK_SECONDS, DAY_SECONDS, DAYS = 1800.0, 86_400.0, 30
+RUN_TICKS = 2
 FORGOTTEN = "forgotten"
 
 
@@ -79,7 +79,7 @@ class Month:
             self.engine,
             "queue,target_seconds=60,idle_grace_seconds=1200",
             Bounds(plan.minimum, 100),
-            pipeline=Pipeline(stale_after_seconds=3600.0, silent_after_seconds=3600.0),
+            pipeline=Pipeline(stale_after_seconds=7200.0, silent_after_seconds=7200.0),
             worker_types=(plan.worker_type,),
             interval_seconds=TICK_SECONDS,
             now=START,
@@ -90,7 +90,14 @@ class Month:
         self._owed = {kind.name: 0.0 for kind in plan.kinds}
         self._handles: list[tuple[TaskHandle, Kind]] = []
         self._workers: list[str] = []
+        self.bills: list[float] = []
+        """What all of it had cost, tick by tick."""
         self._run()
+
+    @property
+    def daily(self) -> float:
+        """What the last day cost; days are alike from the second one on."""
+        return self.bills[-1] - self.bills[-1 - round(DAY_SECONDS / TICK_SECONDS)]
 
     @property
     def bill(self) -> float:
@@ -111,11 +118,9 @@ class Month:
             for worker_id in self._workers:
                 self.manager.report(worker_id, used={})
             self.state.advance(now)
+            self.bills.append(self.bill)
             if tick == 1 and self.plan.has_forgotten:
                 self.manager.cordon(FORGOTTEN)
-            self._tick = tick
-
-    _tick = 0
 
     def _finish(self, tick: int) -> None:
         """Tasks that were placed so many ticks ago end, with what they used."""
