@@ -1,7 +1,7 @@
 """How many workers hold tasks of given requests: first-fit decreasing over vectors, by groups of workers that are filled alike.
 
-Johnson's bound of 11/9 of the optimum holds for one resource; for several first-fit decreasing is a good and quick heuristic. Tasks are
-taken by their largest share of a worker, largest first. `least` is the bound from below: no packing needs fewer workers.
+Tasks are taken by their largest share of a worker, largest first, each into the first worker that has room. For one resource that needs at
+most 11/9 of the fewest workers, and one more (Johnson); for several it is a heuristic.
 """
 
 from __future__ import annotations
@@ -25,20 +25,13 @@ def shares(shape: FloatArray, requests: FloatArray) -> FloatArray:
     return np.asarray(np.where(fits(shape, requests), part, np.inf), np.float64)
 
 
-def least(shape: FloatArray, requests: FloatArray, counts: Counts) -> int:
-    """The fewest workers of one shape that any packing needs: by the resource of which most is asked for."""
-    needed = counts @ requests
-    return math.ceil(np.divide(needed, shape, out=np.zeros(4), where=shape > 0).max(initial=0.0) - SLACK)
-
-
 def workers_needed(shape: FloatArray, requests: FloatArray, counts: Counts) -> int:
     """How many empty workers of one shape (4,) first-fit decreasing fills with counts (s,) of requests (s, 4), each of which fits one."""
     order = np.argsort(-shares(shape, requests), kind="stable")
+    order = order[(counts[order] > 0) & (requests[order] > 0).any(axis=1)]
     room, number = np.empty((0, 4)), np.empty(0, np.int64)
     for index in order:
         request, left = requests[index], int(counts[index])
-        if left <= 0 or not (request > 0).any():
-            continue
         if len(number):
             room, number, left = _fill(room, number, request, left)
         if left:
@@ -83,6 +76,9 @@ def on_types(types: Sequence[WorkerType], requests: FloatArray, counts: Sequence
     """
     if not len(requests):
         return np.zeros((len(counts), len(types)), np.int64)
+    # Names that ask for the same are packed as one.
+    requests, same = np.unique(requests, axis=0, return_inverse=True)
+    counts = [np.bincount(same.ravel(), weights=each, minlength=len(requests)).astype(np.int64) for each in counts]
     prices = np.array([[worth(one)] for one in types])
     cost = np.vstack([shares(one.shape.vector(), requests) for one in types]) * np.maximum(prices, 1e-9)
     if not np.isfinite(cost.min(axis=0)).all():

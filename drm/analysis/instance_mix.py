@@ -1,9 +1,9 @@
-"""The cheapest set of instance types for the observed mix: one type, or two, that packs the 95th percentile of the demand at the least cost.
+"""The cheapest set of instance types for the observed mix: one type or two that pack the 95th percentile of the demand for least.
 
-Exact about what it is: of the candidates the `MOST_TYPES` are kept whose bound from below is least; each of them and each pair is filled with
-the tasks of the moment at the 95th percentile of the demand (`drm.analysis.moments`), every request on the type of the set on which its share
-of a worker costs least, first-fit decreasing; the set that costs least is replayed over all moments. Sets of three and more are not tried.
-Only types of the market that the pool is on are compared (`drm.analysis.market_split` has the other).
+Exact about what it is: of the candidates the `MOST_TYPES` are kept whose bound from below is least; each of them and each pair is filled
+with the tasks of the moment at the 95th percentile of the demand (`drm.analysis.moments`), every request on the type of the set on which
+its share of a worker costs least, first-fit decreasing; the set that costs least is replayed over all moments. Sets of three and more are
+not tried. Only types of the market that the pool is on are compared (`drm.analysis.market_split` has the other).
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def study(record: Recorded, packed: Packed | None, candidates: Iterable[WorkerTy
             risk_share=largest,
             formula=(
                 f"at the 95th percentile of the demand {_cost(packed.types, now):.4g} an hour now, {_cost(chosen, then[0]):.4g} then, "
-                f"{_least(known, demand):.4g} at least whatever the packing; the saving is what was paid x (1 - cost after / cost before) of the replay"
+                f"{_least(known, demand):.4g} at least whatever the packing; the saving is what was paid x (1 - cost after / cost before) "
+                "of the replay"
             ),
             replay=replay,
         )
@@ -132,7 +133,7 @@ def _least(types: Sequence[WorkerType], demand: FloatArray) -> float:
     for index, wanted in enumerate(demand.tolist()):
         per_unit = [one.hourly / one.shape.vector()[index] for one in types if one.shape.vector()[index] > 0]
         bounds += [wanted * min(per_unit)] if wanted > 0 and per_unit else []
-    return max(bounds, default=0.0)
+    return float(max(bounds, default=0.0))
 
 
 def _words(one: WorkerType) -> str:

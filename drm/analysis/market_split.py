@@ -1,8 +1,8 @@
 """On demand and spot: what is always needed on demand, the rest on spot machines of the same size.
 
-base = the 10th percentile (nearest rank) of the workers that were charged; saving = sum over the recorded buckets of
-max(0, workers - base - those on spot already) x (price on demand - price on spot) x 730 h / the hours of the range. The rate of interruptions
-is that of the recorded lifetimes on spot (ended because the market took them back / instance-hours); without any it is not known.
+base = the 10th percentile (nearest rank) of the workers of the type on demand that has most worker-hours; saving = sum over the recorded
+buckets of max(0, workers - base) x (price on demand - price on spot) x 730 h / the hours of the range. The rate of interruptions is that of
+the recorded lifetimes on spot (ended because the market took them back / instance-hours); without any it is not known.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ itself. saving = what was paid as `min_bound` (`drm.cloud.split`) x the part of 
 
     the part that goes = sum of max(0, minimum - max(enough, wanted + lag)) / sum of max(0, minimum - wanted)    over the recorded buckets
 
-and lag is how many workers there are beyond those wanted, on average where the minimum does not hold the pool: idle ones that are to go wait
-for their grace and the cooldown, with any minimum.
+and lag is how many workers there are beyond those wanted, on average where the minimum does not hold the pool: idle ones that are to go
+wait for their grace and the cooldown, with any minimum.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ def study(record: Recorded) -> list[Recommendation]:
             ),
             risk_share=above,
             formula=(
-                f"{paid.seconds / HOUR_SECONDS:.4g} worker-hours were paid for idle workers that only the minimum keeps; {goes * 100:.0f} % of "
-                f"them go; x 730 h / {hours:.4g} h"
+                f"{paid.seconds / HOUR_SECONDS:.4g} worker-hours were paid for idle workers that only the minimum keeps; "
+                f"{goes * 100:.0f} % of them go; x 730 h / {hours:.4g} h"
             ),
             replay=replay,
         )

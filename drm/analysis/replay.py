@@ -48,7 +48,7 @@ class Packed:
     def sizes(self, needed: npt.NDArray[np.int64]) -> FloatArray:
         """(k,): the workers of a pool that needs so many (k, m), with the overhead and within the minimum."""
         low = self.record.minimum[self.moments.buckets]
-        return np.maximum(needed.sum(axis=1) * self.overhead + self.still, low)
+        return np.asarray(np.maximum(needed.sum(axis=1) * self.overhead + self.still, low), np.float64)
 
     def replay(self, requests: FloatArray, types: tuple[WorkerType, ...] | None = None) -> Replay | None:
         """Other requests (s, 4), or on other types; None where a request fits on none of them."""
@@ -93,7 +93,7 @@ def _mean_price(types: tuple[WorkerType, ...], needed: npt.NDArray[np.int64]) ->
     """(k,): of a worker of so many (k, m); where none is needed, that of the first type. Types of unknown price are weighed."""
     prices = np.array([worth(one) for one in types])
     whole = needed.sum(axis=1)
-    return np.divide(needed @ prices, whole, out=np.full(len(whole), prices[0]), where=whole > 0)
+    return np.asarray(np.divide(needed @ prices, whole, out=np.full(len(whole), prices[0]), where=whole > 0), np.float64)
 
 
 def _replay(record: Recorded, before: float, after: float, waits: tuple[float, float]) -> Replay:

@@ -1,8 +1,8 @@
 """Requests of tasks that are too large or too small, by the rules of `drm.analysis.right_sizing` (percentile and peak with a margin).
 
 freed = sum over resources of (request - suggested) x how many ran at once on average x the resource's unit price x 730 h, where the unit
-price shares a worker's price as `drm.cloud.split.weights` does. Freed capacity is money only once the pool is smaller for it: saving is what
-the replay finds, recorded demand packed with the old request and with the new one.
+price shares a worker's price as `drm.cloud.split.weights` does. Freed capacity is money only once the pool is smaller for it: saving is
+what the replay finds, recorded demand packed with the old request and with the new one.
 """
 
 from __future__ import annotations
