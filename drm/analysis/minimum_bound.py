@@ -49,10 +49,10 @@ def study(record: Recorded) -> list[Recommendation]:
         return []
     saved = paid.money * goes / hours * MONTH_HOURS
     replay = of_bounds(record, low)
-    above = float((record.wanted > enough + 1e-9).mean())
     p50, p95, most = ranked(record.wanted, 0.5), ranked(record.wanted, 0.95), float(record.wanted.max())
     rises = int((np.diff((record.wanted > enough).astype(int)) > 0).sum())
-    boot = f" for {record.boot_seconds:.0f} s" if math.isfinite(record.boot_seconds) else ""
+    daily = rises / record.hours * 24.0
+    boot = f"{record.boot_seconds:.0f} s" if math.isfinite(record.boot_seconds) else "so long as a worker takes to boot, which is not known"
     return [
         Recommendation(
             kind="min_bound",
@@ -70,6 +70,7 @@ def study(record: Recorded) -> list[Recommendation]:
                 {
                     "paid_hours": paid.seconds / HOUR_SECONDS,
                     "part_that_goes": goes,
+                    "rises_a_day": daily,
                     "p5_workers": ranked(record.wanted, ENOUGH),
                     "p50_workers": p50,
                     "p95_workers": p95,
@@ -78,10 +79,10 @@ def study(record: Recorded) -> list[Recommendation]:
             ),
             confidence=confidence(len(record.times), record.hours * HOUR_SECONDS),
             risk=(
-                f"more than {enough} workers are wanted {above * 100:.0f} % of the time; it rose above that {rises} times, and work then "
-                f"waits{boot} while workers boot that the minimum has there now. For no such wait: {math.ceil(p95)} (its 95th percentile)"
+                f"{rises} times, {daily:.2g} a day, more than {enough} workers came to be wanted: work then waits {boot}, for workers that "
+                f"the minimum has there now. To wait hardly ever: {math.ceil(p95)}, the 95th percentile of what is wanted"
             ),
-            risk_share=above,
+            risk_share=replay.waits_after,
             formula=(
                 f"{paid.seconds / HOUR_SECONDS:.4g} worker-hours were paid for idle workers that only the minimum keeps; "
                 f"{goes * 100:.0f} % of them go; x 730 h / {hours:.4g} h"

@@ -75,6 +75,31 @@ class Packed:
             overhead=self.overhead,
         )
 
+    def replay_set(self, types: tuple[WorkerType, ...]) -> Replay | None:
+        """The recorded demand on a set of types. A pool of several is compared as it was recorded, wherever its tasks stood; of the set
+        there are as many more workers than packing needs as the pool had beyond those that its policy wanted."""
+        if len(self.types) == 1:
+            return self.replay(self.moments.requests, types)
+        needed = on_types(types, self.moments.requests, list(self.moments.counts))
+        if needed is None:
+            return None
+        record, each = self.record, self.record.hours / len(self.moments.buckets)
+        wanted = float(record.wanted.sum())
+        more = max(1.0, float(record.workers.sum()) / wanted) if wanted > 0 else 1.0
+        after = replace(self, overhead=more).sizes(needed)
+        return Replay(
+            since=record.since,
+            until=record.since + record.hours * 3600.0,
+            moments=len(self.moments.buckets),
+            hours_before=float(record.workers.mean()) * record.hours,
+            hours_after=float(after.sum()) * each,
+            cost_before=record.paid,
+            cost_after=float((after * _mean_price(types, needed)).sum()) * each,
+            waits_before=math.nan,
+            waits_after=_beyond(record, self.moments, after),
+            overhead=more,
+        )
+
 
 def pack(record: Recorded, moments: Moments, still: int) -> Packed | None:
     """None where a recorded request fits on no type in use."""

@@ -48,10 +48,7 @@ def _of(record: Recorded, shape: TaskShape, found: list[Finding], packed: Packed
     return Recommendation(
         kind="request",
         subject=shape.name,
-        change="; ".join(
-            f"{_verb(one)} {_name(one.resource)} from {_amount(one.resource, one.request)} to {_amount(one.resource, one.suggested)}"
-            for one in found
-        ),
+        change=_words(found),
         now=now,
         suggested=suggested,
         saving=saved,
@@ -103,9 +100,15 @@ def _numbers(found: list[Finding]) -> dict[str, float]:
 
 
 def _risk(found: list[Finding], over: float, samples: int) -> str:
-    killed = max(one.evidence.out_of_memory for one in found)
-    if killed:
-        return f"as it is, memory ended {killed} attempts"
+    want = next((one for one in found if one.kind == "under_provisioned"), None)
+    if want is not None:
+        name, part = _name(want.resource), f"{want.evidence.max / want.request * 100:.0f} %" if want.request else "no part"
+        told = {
+            "out_of_memory": f"memory ended {want.evidence.out_of_memory} attempts",
+            "memory_near_request": f"the largest peak is {part} of the {name} that is asked for, and what needs more may be ended",
+            "cpu_held_down": "half of the attempts use all of their cpu, and take longer than they were said to",
+        }
+        return f"as it is, {told.get(want.cause, f'attempts use up to {part} of the {name} that they ask for, which others then lack')}"
     if math.isnan(over):
         return "how many attempts use more is not known: none was measured"
     held = any(UNITS[one.resource] == "bytes" for one in found)
@@ -125,8 +128,14 @@ def _formula(found: list[Finding], freed: float, replay: Replay | None) -> str:
     return f"{rules}; the freed capacity is worth {worth}; {packs}"
 
 
-def _verb(one: Finding) -> str:
-    return "lower" if one.suggested < one.request else "raise"
+def _words(found: list[Finding]) -> str:
+    told = [
+        f"{'lower' if one.suggested < one.request else 'raise'} {_name(one.resource)} from {_amount(one.resource, one.request)} to "
+        f"{_amount(one.resource, one.suggested)}"
+        for one in found
+    ]
+    whole = ", and ".join(told)
+    return whole[:1].upper() + whole[1:]
 
 
 def _name(resource: str) -> str:

@@ -107,11 +107,12 @@ def _short_risk(one: Recommendation) -> str:
         return "tasks that fail or wait now"
     if one.kind == "idle_worker":
         return "no task would wait"
+    if one.kind == "min_bound":
+        return f"work waits for a boot {number(one.basis.numbers['rises_a_day'])} times a day"
     if math.isnan(share):
         return UNKNOWN
     told = {
         "request": f"{_small(share)} of runs used more",
-        "min_bound": f"more is wanted {percent(share)} of the time",
         "instance_type": "speed there is not known",
         "market": f"{number(share)} interruptions an hour",
     }
