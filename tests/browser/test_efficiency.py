@@ -68,13 +68,24 @@ def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
     watched.until(f"{plot('efficiency')}?.layout?.yaxis2?.title?.text?.startsWith('Memory')")
 
 
-def test_findings_say_what_they_rest_on(watched: Watched) -> None:
-    """Either a row with its evidence, or the number of measured runs that are missing."""
+def test_recommendations_open_into_what_they_rest_on(watched: Watched) -> None:
+    """Either a line that opens by a click and closes by a key, or the number of measured runs that are missing."""
     page = open_with_tasks(watched)
-    words = page.locator(f"#{ids.FINDINGS_WORDS}")
-    expect(words).to_have_text(re.compile(r"finding|Nothing"), timeout=FIGURE_TIMEOUT)
-    rows = page.locator(f"#{ids.FINDINGS} tr")
-    if rows.count():
-        assert re.search(r"\d+ runs? in ", rows.first.inner_text()) or "Idle worker" in rows.first.inner_text()
-    else:
-        assert re.search(r"\d+ more", words.inner_text())
+    words = page.locator(f"#{ids.RECOMMENDATIONS_WORDS}")
+    expect(words).to_have_text(re.compile(r"recommendation|Nothing"), timeout=FIGURE_TIMEOUT)
+    lines = page.locator(f"#{ids.RECOMMENDATIONS} summary")
+    if not lines.count():
+        assert re.search(r"\d+ more|none has ended", words.inner_text())
+        return
+    facts = page.locator(f"#{ids.RECOMMENDATIONS} dl").first
+    expect(facts).to_be_hidden()
+    lines.first.click()
+    expect(facts).to_contain_text("Evidence")
+    lines.first.press("Enter")
+    expect(facts).to_be_hidden()
+
+
+def test_idle_time_is_named(watched: Watched) -> None:
+    """How much of what was paid held no task, in worker-hours."""
+    page = open_with_tasks(watched)
+    expect(page.locator(f"#{ids.IDLE_WORDS}")).to_have_text(re.compile(r"worker-hours, \d+ % of what was paid"), timeout=FIGURE_TIMEOUT)
