@@ -137,7 +137,11 @@ def _change(now: Sequence[WorkerType], chosen: Sequence[WorkerType], then: dict[
     if same:
         mix = ", ".join(f"{count:g} {name}" for name, count in then.items())
         return f"Hold another mix of the same types, as in {mix} at the 95th percentile of the demand"
-    return f"Launch {' and '.join(_words(one) for one in chosen)} instead of {' and '.join(_words(one) for one in now)}"
+    own = {_key(one) for one in now}
+    new = " and ".join(_words(one) for one in chosen if _key(one) not in own)
+    kept = " and ".join(one.name for one in chosen if _key(one) in own)
+    old = " and ".join(_words(one) for one in now)
+    return f"Launch {new} beside {kept}" if kept else f"Launch {new} instead of {old}"
 
 
 def _words(one: WorkerType) -> str:

@@ -3,10 +3,10 @@
 enough = the 5th percentile (nearest rank) of the workers that the policy wanted, by time: below that the pool would hardly ever go by
 itself. saving = what was paid as `min_bound` (`drm.cloud.split`) x the part of it that goes x 730 h / the hours of the range, where
 
-    the part that goes = sum of max(0, minimum - max(enough, wanted + lag)) / sum of max(0, minimum - wanted)    over the recorded buckets
+    the part that goes = (sum of max(0, minimum - max(enough, wanted)) - departures x leaving) / sum of max(0, minimum - wanted)
 
-and lag is how many workers there are beyond those wanted, on average where the minimum does not hold the pool: idle ones that are to go
-wait for their grace and the cooldown, with any minimum.
+over the recorded buckets, in worker-hours. departures: how many more workers go, as the pool shrinks from the minimum to what is enough;
+leaving: how long each stays for its grace, the cooldown and its draining, as those stayed that went (`Recorded.leaving_hours`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from drm.analysis.recommendation import MONTH_HOURS, Basis, Recommendation, confidence
 from drm.analysis.recorded import Recorded
-from drm.analysis.replay import of_bounds
+from drm.analysis.replay import departures, of_bounds
 from drm.cloud.accrual import HOUR_SECONDS
 from drm.model import FloatArray
 
@@ -43,7 +43,9 @@ def study(record: Recorded) -> list[Recommendation]:
     if not hours > 0 or enough >= minimum or not held.sum() > 0:
         return []
     low = np.minimum(record.minimum, enough)
-    goes = float(np.maximum(record.minimum - np.maximum(low, record.wanted + record.lag), 0.0).sum() / held.sum())
+    between = np.clip(record.wanted, low, record.minimum)
+    leaving = departures(between) * record.leaving_hours / (record.step_seconds / HOUR_SECONDS)
+    goes = max(0.0, float((record.minimum - between).sum()) - leaving) / float(held.sum())
     saved_hours = paid.seconds / HOUR_SECONDS * goes / hours * MONTH_HOURS
     if saved_hours / MONTH_HOURS < LEAST_WORKERS:
         return []

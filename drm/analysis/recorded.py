@@ -18,6 +18,8 @@ from drm.task_usage import UsageView
 from drm.view import View
 
 COLUMNS = 720
+INSTANCES = "instances@"
+"""How the series of what is charged of each provider begin (`drm.cloud.accrual.provider_series`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Recorded:
     demand: FloatArray
     """(c, 4) running + queued work."""
     workers: FloatArray
-    """(c,) workers that are charged: current and draining."""
+    """(c,) workers that are charged."""
     wanted: FloatArray
     """(c,) what the policy wanted, before the bounds."""
     minimum: FloatArray
@@ -79,11 +81,12 @@ class Recorded:
         return self.ladder.paid.money / (self.ladder.until - self.ladder.since) * HOUR_SECONDS * self.hours
 
     @property
-    def lag(self) -> float:
-        """Workers beyond those that the policy wants, on average where the minimum does not hold the pool: some arrive, others wait for
-        their idle grace or a cooldown."""
-        free = self.workers > self.minimum
-        return max(0.0, float((self.workers - self.wanted)[free].mean())) if free.any() else 0.0
+    def leaving_hours(self) -> float:
+        """How long a worker that goes has waited for it on average: its grace, cooldown and draining; 0 where none went."""
+        gone = sum(self.since < one.ended_at <= self.until for one in self.lifetimes)
+        if self.ladder is None or not gone:
+            return 0.0
+        return sum(self.ladder.pieces[part].seconds for part in ("idle_grace", "cooldown", "draining")) / HOUR_SECONDS / gone
 
     @property
     def unit_prices(self) -> FloatArray:
@@ -114,7 +117,8 @@ def read(view: View, range_seconds: float) -> Recorded | None:
         return window.mean.get(name, blank)
 
     demand = np.column_stack([series(f"demand_{name}") for name in RESOURCES])
-    workers = series("workers_current") + np.nan_to_num(series("workers_draining"))
+    charged = [window.mean[name] for name in window.mean if name.startswith(INSTANCES)]
+    workers = np.where(np.isnan(charged).all(axis=0), np.nan, np.nansum(charged, axis=0)) if charged else blank
     wanted = series("desired")
     known = np.flatnonzero(~np.isnan(demand).any(axis=1) & ~np.isnan(workers) & ~np.isnan(wanted))
     start, end = view.spends(range_seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,12 +15,24 @@ from drm.analysis.recommendation import Replay
 from drm.analysis.recorded import Recorded
 from drm.model import FloatArray, WorkerType
 
+LEAST_OVERHEAD, MOST_OVERHEAD = 0.5, 4.0
+STEPS = 40
+"""Of the halving that fits the overhead."""
+
 
 def of_bounds(record: Recorded, minimum: FloatArray) -> Replay:
-    """Another minimum (c,): size = what the policy wanted, and the recorded lag, within the bounds, bucket by bucket; at the mean price."""
-    before, after = (np.clip(record.wanted + record.lag, low, np.maximum(record.maximum, low)) for low in (record.minimum, minimum))
-    hours = record.step_seconds / 3600.0
-    return _replay(record, float(before.sum() * hours), float(after.sum() * hours), waits=(_waits(record, before), _waits(record, after)))
+    """Another minimum (c,): size = what the policy wanted, within the bounds, bucket by bucket, at the mean price; each worker that goes
+    stays as long as those that went did (`Recorded.leaving_hours`)."""
+    before, after = (np.clip(record.wanted, low, np.maximum(record.maximum, low)) for low in (record.minimum, minimum))
+    hours_before, hours_after = (
+        float(size.sum()) * record.step_seconds / 3600.0 + departures(size) * record.leaving_hours for size in (before, after)
+    )
+    return _replay(record, hours_before, hours_after, waits=(_waits(record, before), _waits(record, after)))
+
+
+def departures(sizes: FloatArray) -> float:
+    """How many workers go as a pool takes these sizes (c,)."""
+    return float(np.maximum(-np.diff(sizes), 0.0).sum())
 
 
 def of_fewer(record: Recorded, fewer: FloatArray, hourly: float) -> Replay:
@@ -43,7 +56,7 @@ class Packed:
     still: int
     """Workers that take no task, whatever is asked for."""
     overhead: float
-    """Workers recorded / workers needed, over the moments in which the minimum did not hold the pool."""
+    """What workers needed are multiplied by, so that the mean size of the moments is that of the recorded buckets."""
 
     def sizes(self, needed: npt.NDArray[np.int64]) -> FloatArray:
         """(k,): the workers of a pool that needs so many (k, m), with the overhead and within the minimum."""
@@ -107,11 +120,18 @@ def pack(record: Recorded, moments: Moments, still: int) -> Packed | None:
     needed = on_types(types, moments.requests, list(moments.counts)) if types else None
     if needed is None:
         return None
-    recorded = record.workers[moments.buckets] - still
-    free = (record.workers > record.minimum)[moments.buckets] & (needed.sum(axis=1) > 0)
-    filled = float(needed.sum(axis=1)[free].sum())
-    overhead = float(recorded[free].sum()) / filled if filled > 0 else 1.0
-    return Packed(record, moments, types, needed, still, max(1.0, overhead))
+    packed, recorded = Packed(record, moments, types, needed, still, 1.0), float(record.workers.mean()) * len(moments.buckets)
+    return replace(packed, overhead=_fitted(lambda overhead: float(replace(packed, overhead=overhead).sizes(needed).sum()), recorded))
+
+
+def _fitted(sum_of_sizes: Callable[[float], float], recorded: float) -> float:
+    """The overhead with which the sizes add up to those recorded; 1 where they do so anyway."""
+    least, most = LEAST_OVERHEAD, MOST_OVERHEAD
+    low, high = (1.0, most) if sum_of_sizes(1.0) < recorded else (least, 1.0)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum_of_sizes(middle) < recorded else (low, middle)
+    return high
 
 
 def _mean_price(types: tuple[WorkerType, ...], needed: npt.NDArray[np.int64]) -> FloatArray:

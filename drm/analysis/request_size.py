@@ -144,5 +144,5 @@ def _name(resource: str) -> str:
 
 def _amount(resource: str, value: float) -> str:
     if UNITS[resource] != "bytes":
-        return f"{value:g} {UNITS[resource]}"
+        return f"{value:g} {UNITS[resource].removesuffix('s') if value == 1 else UNITS[resource]}"
     return f"{value / GIB:.4g} GiB" if value >= GIB else f"{value / MIB:.4g} MiB"

@@ -20,8 +20,8 @@ from drm.tasks import TaskHandle
 
 GIB = 2.0**30
 START = 1_767_225_600.0
-TICK_SECONDS, DAY_SECONDS, DAYS = 1800.0, 86_400.0, 30
-RUN_TICKS = 2
+TICK_SECONDS, DAY_SECONDS, DAYS = 1200.0, 86_400.0, 30
+RUN_TICKS = 6
 FORGOTTEN = "forgotten"
 
 
@@ -37,7 +37,7 @@ LARGE = priced("large", Resources(cpu=32, memory=128 * GIB), 1.60)
 
 @dataclass(frozen=True)
 class Kind:
-    """Tasks of an hour each."""
+    """Tasks of two hours each."""
 
     name: str
     request: Resources
@@ -96,8 +96,8 @@ class Month:
 
     @property
     def daily(self) -> float:
-        """What the last day cost; days are alike from the second one on."""
-        return self.bills[-1] - self.bills[-1 - round(DAY_SECONDS / TICK_SECONDS)]
+        """What a day costs, on average from the second one on."""
+        return (self.bills[-1] - self.bills[round(DAY_SECONDS / TICK_SECONDS)]) / (self.plan.days - 1)
 
     @property
     def bill(self) -> float:

@@ -101,10 +101,13 @@ def test_a_minimum_saves_what_only_it_keeps() -> None:
 
 
 def test_what_waits_for_its_grace_is_no_saving_of_a_minimum() -> None:
-    """Where the pool has a worker more than is wanted whenever the minimum lets it, it has that with a lower one too."""
+    """Each of the six that would go in nine evenings stays for the hour that the two that went have stayed."""
     wanted = np.array(([4.0] * 12 + [12.0] * 12) * 10)
-    (one,) = minimum_bound.study(record(wanted, 10, workers=np.maximum(wanted + 1, 10)))
-    assert one.saving_hours == pytest.approx(5 * MONTH_HOURS / 2)
+    bill = paid(2640.0, 0.4, 240.0, min_bound=720.0, idle_grace=1.5, draining=0.5)
+    gone = (lifetime(1, ended=START + DAY), lifetime(2, ended=START + 2 * DAY), lifetime(3))
+    (one,) = minimum_bound.study(record(wanted, 10, ladder=bill, lifetimes=gone))
+    assert one.saving_hours == pytest.approx((720 - 9 * 6 * 1.0) / 240 * MONTH_HOURS)
+    assert one.replay is not None and one.replay.saved_hours == pytest.approx(one.saving_hours)
 
 
 @pytest.mark.parametrize(("wanted", "minimum"), [([4] * 240, 4), ([12] * 240, 10), ([4, 12] * 120, 0), ([], 3)])
