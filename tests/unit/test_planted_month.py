@@ -57,8 +57,8 @@ class Machine:
     """When each ends, its cores and bytes."""
 
 
-def plain_daily(plan: Plan, days: int = 3) -> float:
-    """What the last of so many days costs: tasks best fit, workers for those that wait a tick later, gone after a tick of idleness."""
+def plain_daily(plan: Plan, days: int = 8) -> float:
+    """What a day costs from the second one on: tasks best fit, workers for those that wait a tick later, gone after a tick of idleness."""
     shape = plan.worker_type.shape
     machines = [Machine(shape.cpu, shape.memory) for _ in range(plan.minimum - plan.has_forgotten)]
     queue: list[tuple[float, float]] = []
@@ -85,19 +85,20 @@ def plain_daily(plan: Plan, days: int = 3) -> float:
             ripe = [machine for machine in machines if machine.idle >= 2]
             leaving = ripe[: max(0, min(len(machines) - floor, len(machines) // 3))]
             machines = [machine for machine in machines if machine not in leaving]
-    return sum(charged[-per_day:]) * TICK_SECONDS / 3600 * plan.worker_type.hourly
+    return sum(charged[per_day:]) / (days - 1) * TICK_SECONDS / 3600 * plan.worker_type.hourly
 
 
 def place(machines: list[Machine], queue: list[tuple[float, float]], tick: int) -> list[tuple[float, float]]:
-    """Each task where least is left over; returns those that found no room."""
+    """Each task where the larger of the two parts that stay free is least, tasks of one request together; returns those without room."""
     left = []
-    for cpu, memory in queue:
-        rooms = [
-            (machine.cpu - sum(task[1] for task in machine.tasks) - cpu, number)
-            for number, machine in enumerate(machines)
-            if machine.cpu - sum(task[1] for task in machine.tasks) >= cpu - 1e-9
-            and machine.memory - sum(task[2] for task in machine.tasks) >= memory
-        ]
+    first = {request: number for number, request in reversed([*enumerate(queue)])}
+    for cpu, memory in sorted(queue, key=lambda request: first[request]):
+        rooms = []
+        for number, machine in enumerate(machines):
+            cores = machine.cpu - sum(task[1] for task in machine.tasks) - cpu
+            room = machine.memory - sum(task[2] for task in machine.tasks) - memory
+            if cores >= -1e-9 and room >= 0:
+                rooms.append((round(max(cores / machine.cpu, room / machine.memory), 9), number))
         if rooms:
             machines[min(rooms)[1]].tasks.append((tick + RUN_TICKS, cpu, memory))
         else:
