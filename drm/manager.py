@@ -219,6 +219,11 @@ class DynamicResourceManager:
         return self._scaler.ledger
 
     @property
+    def decided(self) -> Mapping[str, int]:
+        """How many evaluations came to each action since the start: a copy."""
+        return dict(self._scaler.decided)
+
+    @property
     def spend(self) -> Spend:
         """What its workers have cost so far, and what for, as of the last tick."""
         return self._meter.spend
