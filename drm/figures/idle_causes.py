@@ -9,7 +9,7 @@ from drm.analysis.ladder import NOTHING, Ladder
 from drm.figures.ladder_text import NOT_KEPT, NOTHING_YET, PIECES, hours
 from drm.figures.units import UNKNOWN, money, percent
 
-CAUSES = ("min_bound", "kept", "held", "cooldown", "idle_grace", "stranded", "spare", "boot", "draining")
+CAUSES = ("min_bound", "kept", "held", "cooldown", "idle_grace", "stranded", "spare", "boot", "draining", "billing_minimum")
 LEAST_SHARE = 0.0005
 
 

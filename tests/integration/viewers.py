@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from websockets.asyncio.client import connect
@@ -40,6 +41,27 @@ async def watch_all(url: str, pages: int, seconds: float) -> list[Seen]:
     await asyncio.wait(watching, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     until.set()
     await asyncio.gather(*watching)
+    return seen
+
+
+async def watch_each(url: str, pages: int, ticks: int, advance: Callable[[], int], within_seconds: float = 30.0) -> list[Seen]:
+    """So many pages and ticks; `advance` makes one and returns its version, and the next one comes when each page was sent it."""
+    seen, until = [Seen() for _ in range(pages)], asyncio.Event()
+    watching = [asyncio.create_task(watch(url, one, until)) for one in seen]
+
+    async def sent(is_sent: Callable[[Seen], bool]) -> None:
+        async with asyncio.timeout(within_seconds):
+            while not all(map(is_sent, seen)):
+                await asyncio.sleep(0.002)
+
+    try:
+        await sent(lambda one: bool(one.versions))
+        for _ in range(ticks):
+            version = await asyncio.to_thread(advance)
+            await sent(lambda one, version=version: one.versions[-1] == version)  # type: ignore[misc]
+    finally:
+        until.set()
+        await asyncio.gather(*watching)
     return seen
 
 
