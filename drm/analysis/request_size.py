@@ -103,12 +103,12 @@ def _risk(found: list[Finding], over: float, samples: int) -> str:
     want = next((one for one in found if one.kind == "under_provisioned"), None)
     if want is not None:
         name, part = _name(want.resource), f"{want.evidence.max / want.request * 100:.0f} %" if want.request else "no part"
-        told = {
+        causes = {
             "out_of_memory": f"memory ended {want.evidence.out_of_memory} attempts",
             "memory_near_request": f"the largest peak is {part} of the {name} that is asked for, and what needs more may be ended",
             "cpu_held_down": "half of the attempts use all of their cpu, and take longer than they were said to",
         }
-        return f"as it is, {told.get(want.cause, f'attempts use up to {part} of the {name} that they ask for, which others then lack')}"
+        return f"as it is, {causes.get(want.cause, f'attempts use up to {part} of the {name} that they ask for, which others then lack')}"
     if math.isnan(over):
         return "how many attempts use more is not known: none was measured"
     held = any(UNITS[one.resource] == "bytes" for one in found)

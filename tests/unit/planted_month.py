@@ -22,6 +22,7 @@ GIB = 2.0**30
 START = 1_767_225_600.0
 TICK_SECONDS, DAY_SECONDS, DAYS = 1200.0, 86_400.0, 30
 RUN_TICKS = 6
+TICKS_A_DAY = round(DAY_SECONDS / TICK_SECONDS)
 FORGOTTEN = "forgotten"
 
 
@@ -46,10 +47,15 @@ class Kind:
     day: float
     """night, day: how many run at once."""
 
-    def level(self, at: float) -> float:
-        """How many should run at a time: least at four in the morning, most at four in the afternoon."""
-        wave = 0.5 - 0.5 * math.cos(2 * math.pi * ((at - START) / DAY_SECONDS - 1 / 6))
-        return self.night + (self.day - self.night) * wave
+    def arriving(self, tick: int) -> int:
+        """How many come at a tick, so that most run at four in the afternoon and least at four in the morning; each day the same."""
+        into = tick % TICKS_A_DAY
+        return math.floor(self._come(into + 1)) - math.floor(self._come(into))
+
+    def _come(self, ticks: int) -> float:
+        """How many have come by so many ticks of a day."""
+        levels = (0.5 - 0.5 * math.cos(2 * math.pi * (number / TICKS_A_DAY - 1 / 6)) for number in range(ticks))
+        return sum(self.night + (self.day - self.night) * level for level in levels) / RUN_TICKS
 
 
 REPORT = Kind("report", Resources(cpu=4, memory=8 * GIB), Resources(cpu=1.0, memory=2 * GIB), 3, 24)
@@ -86,8 +92,6 @@ class Month:
         )
         self.state = DRMState(self.manager)
         self._numbers = count(1)
-        self._running: dict[str, list[tuple[int, TaskHandle, Kind]]] = {}
-        self._owed = {kind.name: 0.0 for kind in plan.kinds}
         self._handles: list[tuple[TaskHandle, Kind]] = []
         self._workers: list[str] = []
         self.bills: list[float] = []
@@ -97,7 +101,7 @@ class Month:
     @property
     def daily(self) -> float:
         """What a day costs, on average from the second one on."""
-        return (self.bills[-1] - self.bills[round(DAY_SECONDS / TICK_SECONDS)]) / (self.plan.days - 1)
+        return (self.bills[-1] - self.bills[TICKS_A_DAY]) / (self.plan.days - 1)
 
     @property
     def bill(self) -> float:
@@ -107,13 +111,11 @@ class Month:
     def _run(self) -> None:
         if self.plan.has_forgotten:
             self._join(FORGOTTEN)
-        for tick in range(round(self.plan.days * DAY_SECONDS / TICK_SECONDS) + 1):
+        for tick in range(round(self.plan.days * TICKS_A_DAY) + 1):
             now = START + tick * TICK_SECONDS
             self._finish(tick)
             for kind in self.plan.kinds:
-                self._owed[kind.name] += kind.level(now) / RUN_TICKS
-                while self._owed[kind.name] >= 1:
-                    self._owed[kind.name] -= 1
+                for _ in range(kind.arriving(tick)):
                     self._handles.append((self.manager.submit(resources=kind.request, name=kind.name), kind))
             for worker_id in self._workers:
                 self.manager.report(worker_id, used={})
