@@ -35,8 +35,8 @@ from tests.unit.planted_month import (
 PLAN = Plan()
 SUGGESTED = Resources(cpu=1.15, memory=2356 * 2.0**20)
 """1 core x 1.15, and 2 GiB x 1.15 in whole MiB, rounded up."""
-ENOUGH = 5
-"""In one hour a day the tasks fill four workers with the cordoned one; 5 is the 5th percentile of the means of hours."""
+ENOUGH = 4
+"""For two hours a day the tasks fill three workers, beside the one that is cordoned."""
 FIXED = {
     "request": without(PLAN, REPORT, SUGGESTED),
     "idle_worker": replace(PLAN, has_forgotten=False, minimum=PLAN.minimum - 1),
