@@ -146,7 +146,7 @@ def test_the_saving_is_what_plain_python_reckons(advice: Advice, kind: str) -> N
 @pytest.mark.parametrize("kind", FIXED)
 def test_the_saving_is_what_the_manager_itself_saves(advice: Advice, month: Month, kind: str) -> None:
     """The same by the bills of the pool, run with the one change; days are alike from the second one on."""
-    true = (month.daily - Month(replace(FIXED[kind], days=3)).daily) / 24 * MONTH_HOURS
+    true = (month.daily - Month(replace(FIXED[kind], days=2)).daily) / 24 * MONTH_HOURS
     assert of(advice, kind).saving == pytest.approx(true, rel=NEAR)
 
 
