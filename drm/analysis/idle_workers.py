@@ -1,7 +1,8 @@
 """Forgotten workers: charged, with nothing allocated for long, and nothing that will end them by itself.
 
-Long: three days (longer than a weekend), or an hour and half of its life. Not forgotten is what the minimum keeps, what the policy wants,
-and what waits for its idle grace or a cooldown (`drm.cloud.split`). A worker that takes no tasks is idle from when it stopped taking them.
+Long: three days (longer than a weekend), or an hour and half of its life; three days where the policy wants it. Not forgotten is what the
+minimum keeps, and what waits for its idle grace or a cooldown (`drm.cloud.split`). A worker that takes no tasks is idle from when it
+stopped taking them.
 saving = its price x 730 h. Where the pool stands at its minimum, that has to fall by one as well, or a new worker takes its place.
 """
 
@@ -19,7 +20,7 @@ from drm.model import STATE_CODE, WORKER_STATES, FloatArray
 
 LONG_SECONDS, LEAST_SECONDS, PART_OF_LIFE = 3 * DAY_SECONDS, 3600.0, 0.5
 _TAKING, _CLOSED = STATE_CODE["running"], (STATE_CODE["cordoned"], STATE_CODE["draining"])
-_EXPLAINED = (MIN_BOUND, KEPT, IDLE_GRACE, COOLDOWN)
+_EXPLAINED = (MIN_BOUND, IDLE_GRACE, COOLDOWN)
 
 
 def forgotten(record: Recorded) -> dict[str, float]:
@@ -38,7 +39,8 @@ def forgotten(record: Recorded) -> dict[str, float]:
         if math.isnan(since) and life is not None:
             since = life.changed_at(snapshot.time)
         idle = snapshot.time - since
-        if idle >= LONG_SECONDS or (idle >= LEAST_SECONDS and idle >= PART_OF_LIFE * (snapshot.time - begun)):
+        wanted = cause[row] == KEPT and snapshot.states[row] == _TAKING
+        if idle >= LONG_SECONDS or (not wanted and idle >= LEAST_SECONDS and idle >= PART_OF_LIFE * (snapshot.time - begun)):
             found[worker_id] = since
     return dict(sorted(found.items(), key=lambda one: one[1]))
 
@@ -56,7 +58,9 @@ def _of(record: Recorded, worker_id: str, row: int, since: float) -> Recommendat
     idle = snapshot.time - since
     at_minimum = len(record.times) > 0 and bool((record.workers <= record.minimum).any())
     held = float((record.workers <= record.minimum).mean()) if len(record.times) else 0.0
-    change = f"End worker {worker_id}, which is {state} and holds nothing"
+    change, decision = f"End worker {worker_id}, which is {state} and holds nothing", snapshot.last_decision
+    if state == "running" and decision is not None and decision.desired >= decision.current:
+        change += f", and have the policy {decision.policy} want one less"
     return Recommendation(
         kind="idle_worker",
         subject=worker_id,

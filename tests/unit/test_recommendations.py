@@ -182,6 +182,13 @@ def test_idle_workers_of_the_minimum_are_not_forgotten() -> None:
     assert [(one.kind, one.suggested) for one in found] == [("min_bound", {"min_workers": 0.0})]
 
 
+def test_what_a_policy_wants_and_nothing_uses_for_days_is_named_with_it() -> None:
+    """Two workers were ordered by hand: after two days nothing, after more than three both, and the policy's name."""
+    assert advise(idle_pool(48, policy="manual,workers=2"), 30 * DAY).recommendations == ()
+    found = advise(idle_pool(80, policy="manual,workers=2"), 30 * DAY).recommendations
+    assert [one.subject for one in found] == ["a", "b"] and all("have the policy manual want one less" in one.change for one in found)
+
+
 def test_spot_takes_what_is_not_always_needed() -> None:
     """Four workers always, twelve by day: eight for half of the time, at the difference of the prices; how often it is taken back."""
     wanted = ([4] * 12 + [12] * 12) * 10
