@@ -100,6 +100,13 @@ def test_a_minimum_saves_what_only_it_keeps() -> None:
     assert one.confidence == "high" and one.basis.numbers["rises_a_day"] == 1.0
 
 
+@pytest.mark.parametrize(("quiet", "enough"), [(13, 4.0), (11, 7.0)])
+def test_enough_is_what_is_wanted_but_for_a_twentieth_of_the_time(quiet: int, enough: float) -> None:
+    """Of 240 hours 13 are more than a twentieth, 11 are less."""
+    (one,) = minimum_bound.study(record([4] * quiet + [7] * (240 - quiet), 10))
+    assert one.suggested == {"min_workers": enough}
+
+
 def test_what_waits_for_its_grace_is_no_saving_of_a_minimum() -> None:
     """Each of the six that would go in nine evenings stays for the hour that the two that went have stayed."""
     wanted = np.array(([4.0] * 12 + [12.0] * 12) * 10)
@@ -248,7 +255,9 @@ def test_three_types_share_a_mix_that_none_holds_alone() -> None:
     moments = read_moments(seen)
     assert moments is not None
     packed = pack(seen, moments, 0)
+    (pair,) = instance_mix.study(seen, packed, (LEAN,))
     (one,) = instance_mix.study(seen, packed, (LEAN, STANDARD))
+    assert pair.suggested == one.suggested
     assert one.suggested == {"rich": 1.0, "lean": 2.0} and one.saving == pytest.approx(1.4 * MONTH_HOURS)
 
 
