@@ -1,4 +1,5 @@
-"""What the cards of recommendations and idle causes show as elements. The browser itself opens a recommendation, by click or by key."""
+"""What the cards of recommendations and idle causes show as elements. The browser itself opens a recommendation, by click or by key; the
+page remembers which, as its elements are made anew."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 NUMBERS, NUMBER_HEADS = "drm-number drm-right", 3
 
 
-def table(lines: list[Line]) -> Component | None:
-    """A line for each, with its detail below once it is chosen; None where there is none."""
+def table(lines: list[Line], opened: list[Any]) -> Component | None:
+    """A line for each, with its detail below once it is chosen; None where there is none. `opened`: the keys of those that are."""
     if not lines:
         return None
     head = html.Div([html.Span(text) for text in HEADS], className="drm-advice-row drm-advice-head", **HIDDEN)
-    return html.Div([head, *(_line(one) for one in lines)], className="drm-advice")
+    return html.Div([head, *(_line(one, is_open=one.key in opened) for one in lines)], className="drm-advice")
 
 
 def causes(rows: list[idle_causes.Row]) -> Component | None:
@@ -39,7 +40,7 @@ def causes(rows: list[idle_causes.Row]) -> Component | None:
     )
 
 
-def _line(one: Line) -> Component:
+def _line(one: Line, *, is_open: bool) -> Component:
     cells = [
         html.Span(one.what, className=f"drm-advice-what{' drm-advice-guards' if one.guards else ''}"),
         html.Span(one.subject),
@@ -49,8 +50,8 @@ def _line(one: Line) -> Component:
         html.Span(one.risk),
     ]
     facts = [part for name, text in one.facts for part in (html.Dt(name), html.Dd(text))]
-    # Its key keeps it open while others come and go.
-    return html.Details([html.Summary(cells, className="drm-advice-row"), html.Dl(facts, className="drm-facts")], key=one.key)
+    parts = [html.Summary(cells, className="drm-advice-row"), html.Dl(facts, className="drm-facts")]
+    return html.Details(parts, open=is_open, **{"data-key": one.key})
 
 
 def _cause(one: idle_causes.Row) -> Component:

@@ -13,6 +13,7 @@ def cards() -> list[Component]:
     """Filled with the tab's tick."""
     return [
         dcc.Store(id=ids.drawn(ids.RECOMMENDATIONS_KEY)),
+        dcc.Store(id=ids.RECOMMENDATIONS_OPEN, data=[]),
         html.Section(
             [
                 html.H2("What to change"),

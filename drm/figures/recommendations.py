@@ -33,6 +33,7 @@ class Line:
     """A recommendation as the page shows it."""
 
     key: str
+    """The same for as long as it is about the same."""
     guards: bool
     what: str
     subject: str
@@ -44,12 +45,12 @@ class Line:
     """(name, text) of its detail."""
 
 
-def lines(advice: Advice, *, simulated: bool) -> list[Line]:
+def lines(advice: Advice) -> list[Line]:
     """Those that are shown, in their order."""
-    return [_line(one, simulated=simulated) for one in advice.recommendations[:SHOWN]]
+    return [_line(one) for one in advice.recommendations[:SHOWN]]
 
 
-def words(advice: Advice) -> str:
+def words(advice: Advice, *, simulated: bool) -> str:
     """How many there are and what the largest saves, and what is missing to judge the rest."""
     if advice.study is None:
         return NOTHING_YET
@@ -63,7 +64,8 @@ def words(advice: Advice) -> str:
         told = [f"Nothing to change: {count(advice.study.judged, 'request')} of tasks fit what they use, and no worker is forgotten"]
     else:
         told = ["Nothing to change that is known of"]
-    return ". ".join([*told, *_shortages(advice.study)]) + "."
+    text = ". ".join([*told, *_shortages(advice.study)]) + "."
+    return f"SIMULATED, prices included: {text}" if simulated else text
 
 
 def saving_text(one: Recommendation) -> str:
@@ -86,15 +88,14 @@ def _shortages(study: Study) -> list[str]:
     return [f"A request is judged from {ENOUGH_SAMPLES} measured runs on. Still missing: {'; '.join(listed)}"]
 
 
-def _line(one: Recommendation, *, simulated: bool) -> Line:
-    saving = saving_text(one)
+def _line(one: Recommendation) -> Line:
     return Line(
-        key=f"{one.kind} {one.subject} {one.change}",
+        key=f"{one.kind} {one.subject} {dict(one.now) if one.kind == 'request' else ''}",
         guards=one.guards,
         what=WORDS[one.kind],
         subject=plain(one.subject, 64),
         change=plain(one.change, 300),
-        saving=f"SIMULATED {saving}" if simulated and not math.isnan(one.saving) else saving,
+        saving=saving_text(one),
         confidence=one.confidence,
         risk=_short_risk(one),
         facts=tuple((name, text) for name, text in _facts(one) if text),
@@ -156,5 +157,6 @@ def _replay(one: Recommendation) -> str:
     if not math.isnan(run.cost_after):
         told += f", {money(run.cost_before, one.currency)} become {money(run.cost_after, one.currency)}"
     if not math.isnan(run.waits_after):
-        told += f"; work waits for a worker {percent(run.waits_before)} of the time before and {percent(run.waits_after)} after"
+        before = "" if math.isnan(run.waits_before) else f" ({percent(run.waits_before)} before)"
+        told += f"; work then waits for a worker {percent(run.waits_after)} of the time{before}"
     return f"{told} ({count(run.moments, 'moment')})"

@@ -102,7 +102,7 @@ def test_values_that_no_page_sends_are_refused_or_harmless(name: str, hostile: o
 
 def test_hostile_names_are_texts() -> None:
     """Plain and cut."""
-    lines = recommendations.lines(advise(edge_state("hostile names"), 900.0), simulated=False)
+    lines = recommendations.lines(advise(edge_state("hostile names"), 900.0))
     assert {one.subject for one in lines} >= {HOSTILE[0]}
     assert all(len(one.subject) <= 64 and one.subject.isprintable() and one.change.isprintable() for one in lines)
 
@@ -131,17 +131,20 @@ def test_words_say_what_is_missing() -> None:
         plant(usage, f"dark-{number}", Resources(cpu=2), [None])
     snapshot = edge_state("no workers").snapshot
     short = Advice((), None, study(of_shapes(usage.view(), 0.0, until), snapshot))
-    assert recommendations.words(short) == (
+    assert recommendations.words(short, simulated=False) == (
         "Nothing to change that is known of. A request is judged from 20 measured runs on. Still missing: few: CPU, 13 more; "
         "dark-0: CPU, 20 more; dark-1: CPU, 20 more; dark-2: CPU, 20 more; dark-3: CPU, 20 more; and 2 other requests."
     )
     usage = TaskUsage()
     until = plant(usage, "fits", Resources(cpu=1, memory=GIB), [Resources(cpu=0.8, memory=0.8 * GIB)] * 20)
     fits = Advice((), None, study(of_shapes(usage.view(), 0.0, until), snapshot))
-    assert recommendations.words(fits) == "Nothing to change: 2 requests of tasks fit what they use, and no worker is forgotten."
-    assert recommendations.words(Advice((), None, None)) == recommendations.NOTHING_YET
+    assert (
+        recommendations.words(fits, simulated=False)
+        == "Nothing to change: 2 requests of tasks fit what they use, and no worker is forgotten."
+    )
+    assert recommendations.words(Advice((), None, None), simulated=False) == recommendations.NOTHING_YET
     nothing = Advice((), None, study([], snapshot))
-    assert "none has ended in this range" in recommendations.words(nothing)
+    assert "none has ended in this range" in recommendations.words(nothing, simulated=False)
 
 
 def test_unknown_money_is_told_in_hours_and_costs_as_costs(state: DRMState) -> None:
