@@ -51,7 +51,8 @@ def _line(one: Line, *, is_open: bool) -> Component:
     ]
     facts = [part for name, text in one.facts for part in (html.Dt(name), html.Dd(text))]
     parts = [html.Summary(cells, className="drm-advice-row"), html.Dl(facts, className="drm-facts")]
-    return html.Details(parts, open=is_open, **{"data-key": one.key})
+    marks: dict[str, Any] = {"data-key": one.key}
+    return html.Details(parts, open=is_open, **marks)
 
 
 def _cause(one: idle_causes.Row) -> Component:

@@ -71,7 +71,7 @@ def study(record: Recorded, packed: Packed | None, candidates: Iterable[WorkerTy
                 },
             ),
             confidence=confidence(len(record.times), record.hours * 3600.0),
-            risk=_risk(record, chosen, largest),
+            risk=_risk(record, chosen, largest, replay.waits_after),
             risk_share=largest,
             formula=(
                 f"at the 95th percentile of the demand the set costs {cost:.4g} an hour, and no packing on the types compared less than "
@@ -149,10 +149,12 @@ def _words(one: WorkerType) -> str:
     return f"{one.name}{where} ({one.hourly:g} an hour)"
 
 
-def _risk(record: Recorded, chosen: Sequence[WorkerType], largest: float) -> str:
+def _risk(record: Recorded, chosen: Sequence[WorkerType], largest: float, beyond: float) -> str:
     told = (
         f"the largest task takes {largest * 100:.0f} % of a worker of the set; whether tasks run as fast there is not known: try one first"
     )
+    if beyond > 0:
+        told += f". More workers than the maximum are needed {beyond * 100:.0f} % of the time: raise it"
     if all(one.market != "spot" for one in chosen):
         return told
     taken, hours = interruptions(record.lifetimes, record.since, record.until)

@@ -70,7 +70,7 @@ def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
 
 
 def test_recommendations_open_into_what_they_rest_on(watched: Watched) -> None:
-    """Either a line that opens by a click and closes by a key, or the number of measured runs that are missing."""
+    """Either a line that opens by a click, stays open as all is drawn anew, and closes by a key, or how many runs are missing."""
     page = open_with_tasks(watched)
     words = page.locator(f"#{ids.RECOMMENDATIONS_WORDS}")
     expect(words).to_have_text(re.compile(r"recommendation|Nothing"), timeout=FIGURE_TIMEOUT)
@@ -82,6 +82,9 @@ def test_recommendations_open_into_what_they_rest_on(watched: Watched) -> None:
     expect(facts).to_be_hidden()
     lines.first.click()
     expect(facts).to_contain_text("Evidence")
+    page.locator(f"#{ids.RANGE}").select_option("1h")
+    watched.drawn()
+    expect(facts).to_be_visible()
     lines.first.press("Enter")
     expect(facts).to_be_hidden()
 
