@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from drm import ids
 from drm.demo import KINDS
+from tests.browser.odd_pages import page_over
 from tests.browser.watched import FIGURE_TIMEOUT, Watched
+from tests.unit.planted_month import Month, Plan
 
 DEMO_TASKS = {kind.name for kind in KINDS}
 
@@ -69,24 +71,25 @@ def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
     watched.until(f"{plot('efficiency')}?.layout?.yaxis2?.title?.text?.startsWith('Memory')")
 
 
-def test_recommendations_open_into_what_they_rest_on(watched: Watched) -> None:
-    """Either a line that opens by a click, stays open as all is drawn anew, and closes by a key, or how many runs are missing."""
-    page = open_with_tasks(watched)
-    words = page.locator(f"#{ids.RECOMMENDATIONS_WORDS}")
-    expect(words).to_have_text(re.compile(r"recommendation|Nothing"), timeout=FIGURE_TIMEOUT)
-    lines = page.locator(f"#{ids.RECOMMENDATIONS} summary")
-    if not lines.count():
-        assert re.search(r"\d+ more|none has ended", words.inner_text())
-        return
-    facts = page.locator(f"#{ids.RECOMMENDATIONS} dl").first
-    expect(facts).to_be_hidden()
-    lines.first.click()
-    expect(facts).to_contain_text("Evidence")
-    page.locator(f"#{ids.RANGE}").select_option("1h")
-    watched.drawn()
-    expect(facts).to_be_visible()
-    lines.first.press("Enter")
-    expect(facts).to_be_hidden()
+def test_recommendations_open_into_what_they_rest_on(context: BrowserContext) -> None:
+    """A line opens by a click, stays open as another range draws all anew, and closes by a key; nothing scrolls sideways."""
+    with page_over(context, Month(Plan(days=2)).state) as watched:
+        page = watched.open("?tab=efficiency&range=7d")
+        lines, facts = page.locator(f"#{ids.RECOMMENDATIONS} summary"), page.locator(f"#{ids.RECOMMENDATIONS} dl")
+        expect(page.locator(f"#{ids.RECOMMENDATIONS_WORDS}")).to_contain_text("3 recommendations; the largest saves")
+        expect(facts.first).to_be_hidden()
+        lines.first.click()
+        expect(facts.first).to_contain_text("How it is reckoned")
+        before = page.evaluate(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen = 'before'")
+        assert before == "before"
+        page.locator(f"#{ids.RANGE}").select_option("30d")
+        watched.until(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen === undefined")
+        expect(facts.first).to_be_visible()
+        expect(facts.nth(1)).to_be_hidden()
+        lines.first.press("Enter")
+        expect(facts.first).to_be_hidden()
+        page.set_viewport_size({"width": 390, "height": 844})
+        watched.until("document.documentElement.scrollWidth <= 390")
 
 
 def test_idle_time_is_named(watched: Watched) -> None:
