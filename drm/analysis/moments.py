@@ -3,7 +3,7 @@
 Buckets are put in the order of their size (demand weighed by `drm.cloud.split.UNIT_PRICES`), cut into equal parts, and the middle one of
 each part stands for it. Which tasks ran then comes from the kept samples, with those that still run; where a shape's older samples were let
 go, from the same time of the day of the days that are kept, else from its mean; those estimates are scaled so that all add up to the
-recorded demand.
+recorded demand. Of very many shapes the smallest are taken together.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import numpy.typing as npt
 from drm.analysis.recommendation import DAY_SECONDS
 from drm.analysis.recorded import Recorded
 from drm.cloud.split import UNIT_PRICES
-from drm.model import FloatArray, Task
+from drm.model import FloatArray, Resources, Task
 from drm.task_usage import SAMPLES_KEPT, TaskShape
 
 MOMENTS = 24
+MOST_SHAPES = 64
+"""So many are packed one by one: names of tasks come from outside."""
 MOST_SCALED = 4.0
 """An estimate is not stretched further to meet the recorded demand: what is left is no task of ours."""
 TAIL = 0.95
@@ -72,7 +74,23 @@ def read_moments(record: Recorded, most: int = MOMENTS) -> Moments | None:
     for column, shape in enumerate(shapes):
         counts[:, column], known[:, column] = _count(record, shape, still.get(shape, ()), times)
     _scale(counts, known, requests, record.demand[buckets])
-    return Moments(buckets, tuple(shapes), requests, np.rint(counts).astype(np.int64), float(known.mean()))
+    covered = float(known.mean())
+    shapes, requests, counts = _largest(shapes, requests, counts)
+    return Moments(buckets, tuple(shapes), requests, np.rint(counts).astype(np.int64), covered)
+
+
+def _largest(shapes: list[TaskShape], requests: FloatArray, counts: FloatArray) -> tuple[list[TaskShape], FloatArray, FloatArray]:
+    """The shapes of which most is asked for; further ones share one without a name, of their mean request and as much in all."""
+    asked = counts.sum(axis=0) * size_of(requests)
+    order = np.argsort(-asked, kind="stable")
+    rest = order[MOST_SHAPES - 1 :]
+    if len(rest) < 2:
+        return shapes, requests, counts
+    kept, weight = np.sort(order[: MOST_SHAPES - 1]), counts[:, rest].sum(axis=0)
+    mean = weight @ requests[rest] / weight.sum() if weight.any() else requests[rest].mean(axis=0)
+    shared = counts[:, rest] @ size_of(requests[rest]) / float(size_of(mean))
+    names = [*(shapes[index] for index in kept), TaskShape("", Resources.of(mean))]
+    return names, np.vstack([requests[kept], mean]), np.column_stack([counts[:, kept], shared])
 
 
 def _running(tasks: Sequence[Task]) -> dict[TaskShape, list[float]]:

@@ -152,7 +152,7 @@ def _money(value: float, one: Recommendation) -> str:
 def _replay(one: Recommendation) -> str:
     run = one.replay
     if run is None:
-        return "not replayed: no type of the pool is known that holds all recorded tasks, or no demand was recorded"
+        return "not replayed: no type of the pool holds all recorded tasks, no demand was recorded, or these are among its smallest"
     told = f"{number(run.hours_before)} worker-hours in {duration(run.until - run.since)} become {number(run.hours_after)}"
     if not math.isnan(run.cost_after):
         told += f", {money(run.cost_before, one.currency)} become {money(run.cost_after, one.currency)}"

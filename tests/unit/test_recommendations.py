@@ -15,7 +15,7 @@ from drm.analysis import instance_mix, market_split, minimum_bound, request_size
 from drm.analysis.candidates import candidates, named
 from drm.analysis.efficiency import of_shapes
 from drm.analysis.ladder import NOTHING, PIECES, Amount, Ladder
-from drm.analysis.moments import MOMENTS, read_moments, representative
+from drm.analysis.moments import MOMENTS, MOST_SHAPES, read_moments, representative
 from drm.analysis.recommendation import MONTH_HOURS, Replay, confidence
 from drm.analysis.recommendations import advise
 from drm.analysis.recorded import InUse, Recorded
@@ -314,6 +314,23 @@ def test_tasks_of_before_the_kept_samples_are_estimated_by_the_hour_of_the_day()
     assert moments is not None and 0.3 < moments.covered < 0.9
     by_day = seen.demand[moments.buckets][:, 0] > 0
     assert (moments.counts[by_day, 0] > 0).all() and (moments.counts[~by_day, 0] == 0).all()
+
+
+def test_of_very_many_shapes_the_smallest_are_taken_together() -> None:
+    """As many as are packed one by one, the largest of them; what is asked for in all stays the same."""
+    usage = TaskUsage()
+    for number in range(100):
+        plant(
+            usage, f"kind-{number}", Resources(cpu=1 + number / 100), [Resources(cpu=1)] * 4, run_seconds=12 * HOUR, every_seconds=12 * HOUR
+        )
+    whole = sum(1 + number / 100 for number in range(100))
+    seen = record([whole / 8] * 48, usage=usage.view())
+    moments = read_moments(seen)
+    assert moments is not None and len(moments.shapes) == MOST_SHAPES
+    assert moments.shapes[-1].name == "" and {shape.name for shape in moments.shapes[:-1]} == {
+        f"kind-{number}" for number in range(37, 100)
+    }
+    assert moments.counts @ moments.requests[:, 0] == pytest.approx(whole, rel=0.01)
 
 
 def plant_at(usage: TaskUsage, noon: float, number: int) -> None:
