@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from drm import ids
 from drm.demo import KINDS
 from tests.browser.odd_pages import page_over
+from tests.browser.test_accessibility import violations
 from tests.browser.watched import FIGURE_TIMEOUT, Watched
 from tests.unit.planted_month import Month, Plan
 
@@ -72,7 +73,8 @@ def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
 
 
 def test_recommendations_open_into_what_they_rest_on(context: BrowserContext) -> None:
-    """A line opens by a click, stays open as another range draws all anew, and closes by a key; nothing scrolls sideways."""
+    """A line opens by a click, breaks no rule of axe-core, stays open as another range draws all anew, and closes by a key; nothing
+    scrolls sideways."""
     with page_over(context, Month(Plan(days=2)).state) as watched:
         page = watched.open("?tab=efficiency&range=7d")
         lines, facts = page.locator(f"#{ids.RECOMMENDATIONS} summary"), page.locator(f"#{ids.RECOMMENDATIONS} dl")
@@ -80,6 +82,7 @@ def test_recommendations_open_into_what_they_rest_on(context: BrowserContext) ->
         expect(facts.first).to_be_hidden()
         lines.first.click()
         expect(facts.first).to_contain_text("How it is reckoned")
+        assert violations(page) == []
         before = page.evaluate(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen = 'before'")
         assert before == "before"
         page.locator(f"#{ids.RANGE}").select_option("30d")
