@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from drm.budget import Budget
     from drm.cloud.manager import CloudProviderManager
     from drm.dashboard import MountError, create_app, mount
     from drm.decision import Bounds, ScalingDecision
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bounds": "decision",
     "BrowserError": "export",
+    "Budget": "budget",
     "CapacityError": "errors",
     "CloudProviderManager": "cloud.manager",
     "DRMError": "errors",
@@ -83,6 +85,7 @@ _HOME = {
 __all__ = [
     "Bounds",
     "BrowserError",
+    "Budget",
     "CapacityError",
     "CloudProviderManager",
     "DRMError",
