@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from drm.actuation import Actuator
-from drm.budget import Budget
+from drm.budget import Budget, Period
 from drm.cloud.accrual import Spend, provider_series
 from drm.cloud.manager import CloudProviderManager
 from drm.decision import Bounds, ScalingDecision
@@ -32,7 +32,7 @@ from drm.ledger_query import Query
 from drm.meter import Meter, TaskCosts
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
-from drm.period_spend import PeriodSpends
+from drm.period_spend import PeriodSpend, PeriodSpends
 from drm.policies import Policy, parse_policy
 from drm.policies.pipeline import Pipeline
 from drm.pool import Pool
@@ -222,6 +222,11 @@ class DynamicResourceManager:
     def spend(self) -> Spend:
         """What its workers have cost so far, and what for, as of the last tick."""
         return self._meter.spend
+
+    def period_spend(self, period: Period) -> PeriodSpend:
+        """What its workers have cost in the running day or month (UTC), as of the last tick."""
+        with self._lock:
+            return self._scaler.spends.read(period, self._now)
 
     @property
     def task_costs(self) -> TaskCosts:

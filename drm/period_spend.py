@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from drm.budget import PERIODS, Budget, Period, extent
 from drm.cloud.accrual import HOUR_SECONDS, Accrual, Spend
 from drm.history.spend_marks import SpendMarks
-from drm.model import FloatArray
+from drm.model import FloatArray, InstanceKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,31 +28,57 @@ class PeriodSpend:
     """NaN where a price is not known, or prices are in several currencies."""
     currency: str
     """Empty where none is known, or there are several."""
+    first: Spend | None = field(default=None, repr=False)
+    last: Spend | None = field(default=None, repr=False)
+    """first, last: the sums between which it lies; None before the first look."""
 
     @property
     def is_whole(self) -> bool:
         """Whether it is counted from the start of the period on."""
         return self.since <= self.start
 
+    @property
+    def lines(self) -> list[SpentLine]:
+        """Its parts, which add up to it."""
+        return [] if self.last is None else spent_lines(self.first, self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class SpentLine:
+    """What the instances of one kind have cost in a time."""
+
+    kind: InstanceKind
+    seconds: float
+    """Instance-seconds that were charged."""
+    spent: float
+    """NaN where the price is not known."""
+
+
+def spent_lines(start: Spend | None, end: Spend) -> list[SpentLine]:
+    """The kinds on which anything was spent from one look to a later one, the dearest first; `start` None: from the first look on."""
+    seconds = _seconds_between(start, end)
+    found = [
+        SpentLine(end.kinds[row], float(seconds[row]), float(seconds[row]) / HOUR_SECONDS * end.kinds[row].hourly)
+        for row in np.flatnonzero(seconds).tolist()
+    ]
+    return sorted(found, key=lambda line: (math.isnan(line.spent), -line.spent, -line.seconds))
+
 
 def spent_between(start: Spend | None, end: Spend) -> tuple[float, str]:
     """(money, its currency) from one look to a later one; `start` None: from the first look on. NaN and empty as in `PeriodSpend`."""
+    lines = spent_lines(start, end)
+    currencies = {line.kind.price.currency for line in lines if line.kind.price}
+    if len(currencies) > 1:
+        return math.nan, ""
+    return math.fsum(line.spent for line in lines), next(iter(currencies), "")
+
+
+def _seconds_between(start: Spend | None, end: Spend) -> FloatArray:
+    """(k,) of the kinds of the end, which begin with those of the start."""
     seconds = end.seconds.copy()
     if start is not None:
         seconds[: len(start.seconds)] -= start.seconds
-    return priced(seconds, end)
-
-
-def priced(seconds: FloatArray, spend: Spend) -> tuple[float, str]:
-    """(money, its currency) of instance-seconds (k,) of the kinds of a spend."""
-    rows = np.flatnonzero(seconds)
-    prices = [spend.kinds[row].price for row in rows.tolist()]
-    currencies = {price.currency for price in prices if price is not None}
-    if len(currencies) > 1:
-        return math.nan, ""
-    hourly = (math.nan if price is None else price.hourly for price in prices)
-    amount = math.fsum(each / HOUR_SECONDS * price for each, price in zip(seconds[rows].tolist(), hourly, strict=True))
-    return amount, next(iter(currencies), "")
+    return seconds
 
 
 def period_spend(period: Period, moment: float, last: Spend | None, marks: SpendMarks) -> PeriodSpend:
@@ -110,4 +136,4 @@ def _since(period: Period, start: float, end: float, last: Spend, base: Spend, *
     if base.time > last.time:
         base = last
     spent, currency = spent_between(base, last)
-    return PeriodSpend(period, start, end, last.time, start if is_whole else base.time, spent, currency)
+    return PeriodSpend(period, start, end, last.time, start if is_whole else base.time, spent, currency, base, last)

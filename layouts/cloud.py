@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.theme import CONFIG
-from drm.layouts import ladder
+from drm.layouts import ladder, spending
 
 KEY = "cloud"
 
@@ -28,6 +28,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
+        *spending.card(),
         html.Section(
             [
                 html.H2("By provider over time"),
