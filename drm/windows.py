@@ -44,10 +44,10 @@ class Windows:
         _check(range_seconds, columns)
         return self.manager.history.heatmap(resource, measure, range_seconds, self.end(), rows, columns, worker_ids)
 
-    def fleet(self, range_seconds: float, columns: int = 360) -> SeriesWindow:
-        """The pool's recorded series over the range."""
+    def fleet(self, range_seconds: float, columns: int = 360, until: float | None = None) -> SeriesWindow:
+        """The pool's recorded series over the range; `until`: where it ends, if that is before the view does."""
         _check(range_seconds, columns)
-        return self.manager.history.fleet(range_seconds, self.end(), columns)
+        return self.manager.history.fleet(range_seconds, self.end() if until is None else min(until, self.end()), columns)
 
     def worker(self, worker_id: str, range_seconds: float, columns: int = 360) -> SeriesWindow:
         """One worker's series over the range, as fractions of its capacity; UnknownIdError where none is kept."""

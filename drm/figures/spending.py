@@ -47,11 +47,11 @@ def build(course: Course, ahead: Outlook, scheme: str) -> Figure | None:
             scheme,
             f"spending-{spend.period}-{spend.start}",
             height=PIXELS,
-            xaxis=time_axis(scheme),
+            xaxis=time_axis(scheme, fixedrange=True),
             yaxis=axis(
                 scheme, range=[0, limit or 1.0], title=title(f"Spent{f',{unit}' if unit else ''}", scheme), nticks=5, exponentformat="none"
             ),
-            annotations=[_named(spend.start, ahead.budget, ahead.currency, scheme)] if has_budget else [],
+            annotations=[_named(ahead.budget, ahead.currency, scheme)] if has_budget else [],
         ),
     }
 
@@ -83,9 +83,10 @@ def _line(
     }
 
 
-def _named(start: float, budget: float, currency: str, scheme: str) -> Figure:
+def _named(budget: float, currency: str, scheme: str) -> Figure:
     return {
-        "x": start,
+        "xref": "paper",
+        "x": 0,
         "y": budget,
         "text": f"budget {escaped(money(budget, currency), 30)}",
         "xanchor": "left",
