@@ -113,7 +113,7 @@ def account(
     for row, begin, stop in paid:
         # A lifetime that goes on has no end: whoever has not gone saves nothing.
         if not math.isnan(begin):
-            seconds[row] += max(0.0, min(stop, until) - max(begin, since))
+            seconds[row] += max(0.0, min(stop, until) - begin)
     hourly = np.array([one.kind.hourly for one in lifetimes])
     currencies = {one.kind.price.currency for one in lifetimes if one.kind.price}
     is_known = is_whole and len(currencies) < 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -202,6 +203,23 @@ def test_a_decision_is_over_once_its_workers_are_gone_or_the_pool_grows_again() 
             last = cost
         assert last is not None
     assert any(cost and cost.end != "open" for cost in (decision_cost(state, one) for one in changes))
+
+
+def test_an_id_that_is_used_again_is_another_worker() -> None:
+    """A launch began the lifetime after it, a retirement ended the one that was there."""
+    before, after = life("w", (-900.0, "running"), (-100.0, "terminated")), life("w", (60.0, "running"), (3600.0, "terminated"))
+    view = SimpleNamespace(
+        lifetimes_of=lambda _: (before, after),
+        end=lambda: 3600.0,
+        fleet=lambda *_, **__: hour(),
+        ledger=SimpleNamespace(query=lambda _: []),
+    )
+    grew = decision_cost(view, GREW)  # type: ignore[arg-type]
+    assert grew is not None and (grew.worker_seconds, grew.until, grew.end) == (3540.0, 3600.0, "gone")
+    went = life("w", (-900.0, "running"), (600.0, "terminated"))
+    view.lifetimes_of = lambda _: (went, life("w", (700.0, "running")))
+    shrank = decision_cost(view, SHRANK)  # type: ignore[arg-type]
+    assert shrank is not None and (shrank.worker_seconds, shrank.end) == (3000.0, "open")
 
 
 def test_what_changed_nothing_has_no_account() -> None:
