@@ -9,6 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from drm.version import __version__
+
 if TYPE_CHECKING:
     from drm.budget import Budget
     from drm.cloud.manager import CloudProviderManager
@@ -42,7 +44,6 @@ if TYPE_CHECKING:
     from drm.tasks import TaskHandle
     from drm.visualization import DRMVisualization
 
-__version__ = "0.1.0"
 
 _HOME = {
     "Bounds": "decision",

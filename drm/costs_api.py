@@ -9,7 +9,7 @@ from typing import Any
 
 from drm.analysis.ladder import PIECES, STEPS, Amount, Ladder, by_key, ladder
 from drm.cloud.accrual import HOUR_SECONDS, Spend
-from drm.errors import InvalidValueError
+from drm.errors import InvalidValueError, UnknownIdError
 from drm.export_api import read_range
 from drm.meter import TaskCosts
 from drm.model import NAME_LIMIT
@@ -18,13 +18,14 @@ from drm.view import View
 
 COSTS_PATH = "/api/v1/costs"
 BY = ("provider", "region", "type", "market")
-PARAMETERS = ("range", "at", "by")
+PARAMETERS = ("range", "at", "by", "worker")
 AMOUNTS = ("requested_hours", "used_hours", "useful_hours", "cost")
 
 
 def costs_json(view: View, arguments: Mapping[str, str]) -> dict[str, Any]:
     """The account of a range (`range`, default 15m) by `by`, some of `BY` separated by commas. Amounts are worker-hours and money, which is
-    null where a price is not known. InvalidValueError with the name, the value and the rule."""
+    null where a price is not known. With `worker`, its id: the account of that worker alone. InvalidValueError with the name, the value and
+    the rule; UnknownIdError where no worker of that id is known."""
     for name in arguments:
         if name not in PARAMETERS:
             raise InvalidValueError(f"there is no {name[:NAME_LIMIT]!r} to ask costs by; there is {', '.join(PARAMETERS)}")
@@ -32,6 +33,8 @@ def costs_json(view: View, arguments: Mapping[str, str]) -> dict[str, Any]:
     for field in fields:
         if field not in BY:
             raise InvalidValueError(f"by must be some of {', '.join(BY)}, separated by commas, got {field[:NAME_LIMIT]!r}")
+    if "worker" in arguments:
+        return _worker_json(view, arguments["worker"], read_range(arguments.get("range", DEFAULT_RANGE)))
     start, end = view.spends(read_range(arguments.get("range", DEFAULT_RANGE)))
     whole = None if end is None else ladder(start, end)
     if end is None or whole is None:
@@ -44,6 +47,22 @@ def costs_json(view: View, arguments: Mapping[str, str]) -> dict[str, Any]:
         "all": _account(whole),
         "by": [{**dict(zip(fields, key, strict=True)), "currency": one.currency or None, **_account(one)} for key, one in groups.items()],
         "tasks": None if view.moment is not None else _tasks(view.task_costs(), end),
+    }
+
+
+def _worker_json(view: View, worker_id: str, range_seconds: float) -> dict[str, Any]:
+    if not view.lifetimes_of(worker_id):
+        raise UnknownIdError(f"no worker has or had the id {worker_id[:NAME_LIMIT]!r}; ids are those of /api/v1/snapshot")
+    spend = view.worker_spend(worker_id, range_seconds)
+    found = None if spend is None else ladder(None, spend)
+    if found is None:
+        return {"worker": worker_id, "since": None, "until": None, "currency": None, "all": None}
+    return {
+        "worker": worker_id,
+        "since": _number(found.since),
+        "until": _number(found.until),
+        "currency": found.currency or None,
+        "all": _account(found),
     }
 
 

@@ -22,6 +22,7 @@ from drm.errors import InvalidValueError, UnknownIdError
 from drm.export_api import PATHS as EXPORT_PATHS
 from drm.export_api import add_routes
 from drm.ledger_query import Query
+from drm.metrics import METRICS_PATH, Metrics
 from drm.model import NAME_LIMIT, RESOURCES, WORKER_STATES, FloatArray
 from drm.snapshot import Snapshot
 from drm.state import DRMState
@@ -39,9 +40,10 @@ STALE_INTERVALS = 3
 
 
 def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
-    """`/healthz`, `/readyz` and `/api/v1/...` under the prefix (without a slash at its end)."""
+    """`/healthz`, `/readyz`, `/metrics` and `/api/v1/...` under the prefix (without a slash at its end)."""
     # The last snapshot and its JSON: any number of readers cost one encoding per tick.
     told: tuple[Snapshot | None, str] = None, ""
+    metrics = Metrics(state)
     blueprint = Blueprint(f"drm{url_prefix.replace('/', '-')}", __name__, url_prefix=url_prefix or None)
 
     @blueprint.get("/healthz")
@@ -52,6 +54,11 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     def readyz() -> Response:
         reason = why_not_ready(state, time.monotonic())
         return _answer({"ready": not reason, "reason": reason}, 503 if reason else 200)
+
+    @blueprint.get(METRICS_PATH)
+    def of_prometheus() -> Response:
+        body, content_type = metrics.answer(request.headers.get("Accept", ""))
+        return Response(body, content_type=content_type, headers={"Cache-Control": "no-store"})
 
     @blueprint.get("/api/v1/snapshot")
     def snapshot() -> Response:
@@ -87,6 +94,7 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     @blueprint.route("/api/<path:rest>", methods=METHODS)
     @blueprint.route("/healthz", methods=METHODS[1:])
     @blueprint.route("/readyz", methods=METHODS[1:])
+    @blueprint.route(METRICS_PATH, methods=METHODS[1:])
     def nothing_there(rest: str = "") -> Response:
         if request.method in METHODS[1:]:
             refused = _answer({"error": f"{request.method} is not allowed here: this API is read with GET"}, 405)

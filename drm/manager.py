@@ -27,6 +27,7 @@ from drm.history.lifetimes import Lifetimes
 from drm.history.remembered import Remembered
 from drm.history.rings import Rings
 from drm.history.spend_marks import SpendMarks
+from drm.history.worker_spends import WorkerSpends
 from drm.ledger import Ledger
 from drm.ledger_query import Query
 from drm.meter import Meter, TaskCosts
@@ -91,7 +92,9 @@ class DynamicResourceManager:
         self._ticking = threading.Lock()
         types = self.engine.worker_types if worker_types is None else worker_types
         self._pool = Pool(types if cloud is None else cloud.priced(types), queue_limit)
-        self._meter = Meter()
+        self.worker_spends = WorkerSpends()
+        """What each worker was paid for in times that have passed."""
+        self._meter = Meter(self.worker_spends)
         self.spend_marks = SpendMarks()
         """What had been spent at moments that have passed."""
         self._scaler = Scaler(
@@ -119,6 +122,7 @@ class DynamicResourceManager:
             ledger=self._scaler.ledger,
             accrual=self._meter,
             spend_marks=self.spend_marks,
+            worker_spends=self.worker_spends,
             kinds=self._pool.kinds,
             tasks=self._pool.tasks,
             usage=self._pool.usage,
@@ -219,6 +223,11 @@ class DynamicResourceManager:
         return self._scaler.ledger
 
     @property
+    def decided(self) -> Mapping[str, int]:
+        """How many evaluations came to each action since the start: a copy."""
+        return dict(self._scaler.decided)
+
+    @property
     def spend(self) -> Spend:
         """What its workers have cost so far, and what for, as of the last tick."""
         return self._meter.spend
@@ -243,6 +252,7 @@ class DynamicResourceManager:
         if not isinstance(cloud, CloudProviderManager):
             raise InvalidValueError(f"cloud must be a CloudProviderManager([provider, ...]), got {cloud!r}")
         cloud.attach(self._read_snapshot, self._meter)
+        self._meter.billing = cloud.billing()
         self._cloud = cloud
 
     def _read_snapshot(self) -> Snapshot:

@@ -28,6 +28,7 @@ HOW_TO_SET_ONE = (
 PATHS = (
     ("/healthz", "whether this server is up"),
     ("/readyz", "whether the last tick is fresh"),
+    ("/metrics", "for Prometheus"),
     ("/api/v1/snapshot", "the pool as of the last tick"),
     ("/api/v1/decisions", "every scaling decision, newest first"),
     ("/api/v1/explain", "what the policy would do now, and why not more"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -61,6 +62,8 @@ class Scaler:
     last: ScalingDecision | None = None
     last_action: ScalingDecision | None = None
     """The last decision that was not to leave the pool as it is."""
+    decided: Counter[str] = field(default_factory=Counter)
+    """How many evaluations came to each action since the start."""
     bands: tuple[Band, ...] = ()
     """What the policy watched at the last evaluation."""
 
@@ -100,6 +103,7 @@ class Scaler:
             self._outcomes.retired(decision.id, victims)
         elif decision.action == "scale_up":
             self._outcomes.launched(str(decision.id), decision.id, decision.worker_type or "", decision.count, now)
+        self.decided[decision.action] += 1
         self._past.decided(now, decision.action, decision.desired, self.policy)
         # A row of the ledger may hold many evaluations; what stands now is the latest of them.
         self.last = replace(decision, id=self.ledger.append(decision).id)

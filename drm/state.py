@@ -54,6 +54,8 @@ class Health:
     """The time of the last tick that went well."""
     tick_seconds: float = math.nan
     """How long the last tick took."""
+    ticking_seconds: float = 0.0
+    """How long all that went well took."""
     interval_seconds: float = 1.0
 
 
@@ -163,13 +165,15 @@ class DRMState(Windows):
         except Exception as error:
             self._note_failure(error, time.perf_counter() - began)
             return self.manager.snapshot
+        took = time.perf_counter() - began
         self._health = replace(
             self._health,
             ok=True,
             error="",
             last_tick_at=snapshot.time,
             ticked_monotonic=time.monotonic(),
-            tick_seconds=time.perf_counter() - began,
+            tick_seconds=took,
+            ticking_seconds=self._health.ticking_seconds + took,
         )
         return snapshot
 

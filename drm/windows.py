@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from drm.errors import InvalidValueError
+from drm.cloud.accrual import Spend
+from drm.errors import HistoryError, InvalidValueError
 from drm.history.lifetimes import Lifetime
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
 from drm.manager import DynamicResourceManager
 from drm.model import RESOURCES
+
+logger = logging.getLogger(__name__)
 
 MOST_ROWS, MOST_COLUMNS = 1_000, 1_000
 MEASURES = ("used", "allocated")
@@ -59,6 +63,22 @@ class Windows:
         _check_resource(resource)
         _check(range_seconds, 1)
         return self.manager.history.worker_means(resource, range_seconds, self.end())
+
+    def worker_spend(self, worker_id: str, range_seconds: float) -> Spend | None:
+        """What one worker was paid for over the range: the spend of a pool of it alone that began then. Both ends are as near as what is
+        kept of that time: a minute, ten minutes or an hour; None where none is kept."""
+        since, until = self.start(range_seconds), self.end()
+        found = self.manager.worker_spends.of_worker(worker_id, since, until)
+        kept_since = until if found is None else found.since
+        archive = self.manager.archive
+        if archive is not None and kept_since > since:
+            try:
+                earlier = archive.worker_spend(worker_id, since, kept_since)
+            except HistoryError as error:
+                logger.warning("what %s was paid for before is not told: %s", worker_id, error)
+            else:
+                found = found if earlier is None else earlier if found is None else earlier + found
+        return None if found is None else found.spend()
 
     def last_hours(self, lifetimes: Sequence[Lifetime]) -> LastHours:
         """What workers used in the last hour before they ended, in one look; `lifetimes` have ended."""

@@ -80,6 +80,10 @@ def _detail() -> list[Component]:
             ],
             className="drm-columns",
         ),
+        html.H3("What was paid for it, and what for"),
+        dcc.Store(id=ids.DETAIL_SPEND_DRAWN),
+        html.P("", id=ids.DETAIL_SPEND_TEXT),
+        html.Div([], id=ids.DETAIL_SPEND_TABLE, className="drm-scroll"),
     ]
 
 

@@ -22,7 +22,7 @@ RungName = Literal["paid", "allocatable", "requested", "used", "useful"]
 STEPS: Mapping[RungName, tuple[str, ...]] = MappingProxyType(
     {
         "paid": (),
-        "allocatable": ("boot", "draining"),
+        "allocatable": ("boot", "draining", "billing_minimum"),
         "requested": ("idle_grace", "cooldown", "held", "min_bound", "kept", "stranded", "spare", "others"),
         "used": ("unused", "unmeasured"),
         "useful": ("failed", "lost", "cancelled", "open"),

@@ -39,7 +39,7 @@ class Spend:
     uncounted_seconds: float
     """Time between looks that was too long to be charged as if nothing had changed."""
     parts: FloatArray | None = None
-    """(k, 13): `seconds` by what they were paid for, in the order of `drm.cloud.split.PARTS`. None: nobody looked, as of a provider's own
+    """(k, 14): `seconds` by what they were paid for, in the order of `drm.cloud.split.PARTS`. None: nobody looked, as of a provider's own
     inventory and of a moment of the past."""
     ended: FloatArray | None = None
     """(k, 4): of what tasks used, the seconds of attempts that ended, in the order of `drm.cloud.split.ENDED`."""

@@ -14,10 +14,11 @@ from dataclasses import replace
 import numpy as np
 
 from drm.cloud.accrual import STATES, Accrual
+from drm.cloud.billing import Billing
 from drm.cloud.calls import MOST_HANGING, in_time
 from drm.cloud.engine_providers import EngineProvider, LocalProvider, SimulatedProvider
 from drm.cloud.orphans import Orphans, find_orphans
-from drm.cloud.provider import Instance, PlainProvider
+from drm.cloud.provider import Instance, PlainProvider, Provider
 from drm.cloud.totals import Problem, Totals, in_order, lines_of
 from drm.errors import InvalidValueError
 from drm.model import STATE_CODE, InstanceKind, WorkerType
@@ -104,6 +105,11 @@ class CloudProviderManager:
         for one in self._of_pool:
             one.attach(read)
         self._pool, self._read = accrual, read
+
+    def billing(self) -> dict[str, Billing]:
+        """How each provider bills, by name, of those that say it."""
+        told = {one.name: one.capabilities for one in self.providers if isinstance(one, Provider)}
+        return {name: Billing(can.billing_seconds or 0.0, can.billing_minimum_seconds) for name, can in told.items() if can.billing_seconds}
 
     def priced(self, worker_types: Sequence[WorkerType]) -> list[WorkerType]:
         """The types, with this machine's price where a LocalProvider says it and the type does not."""

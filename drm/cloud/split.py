@@ -35,13 +35,17 @@ PARTS = (
     "held",
     "draining",
     "boot",
+    "billing_minimum",
 )
 """used, unused: of what tasks and reservations requested. unmeasured: requested, and nobody knows whether it was used. others: held by
 other users of the workers. stranded: free on a worker that holds something, and no waiting request fits there; spare: the same where one
 would fit or none waits. Idle workers are kept (the policy wants them), there for the min_bound, or wait for their idle_grace, a cooldown
 (or the stabilization window, the step limit, the third that may leave at once), or are held by another limit. draining: free on a worker
-that takes no more tasks, as it is about to leave. boot: before its first tick as running."""
-USED, UNUSED, UNMEASURED, OTHERS, STRANDED, SPARE, KEPT, MIN_BOUND, IDLE_GRACE, COOLDOWN, HELD, DRAINING, BOOT = range(len(PARTS))
+that takes no more tasks, as it is about to leave. boot: before its first tick as running. billing_minimum: billed for a worker that went
+before its provider's least time, or before the hour that it had begun was over."""
+USED, UNUSED, UNMEASURED, OTHERS, STRANDED, SPARE, KEPT, MIN_BOUND, IDLE_GRACE, COOLDOWN, HELD, DRAINING, BOOT, BILLING_MINIMUM = range(
+    len(PARTS)
+)
 
 ENDED: tuple[TaskState, ...] = ("done", "failed", "lost", "cancelled")
 """How an attempt at a task ends. Only what a done one used was useful."""
@@ -77,7 +81,7 @@ class Shares:
     """(n,): what is requested, be it more than the worker has."""
 
     def by_kind(self, kind: npt.NDArray[np.int64], kinds: int) -> FloatArray:
-        """(k, 13): their sums."""
+        """(k, 14): their sums."""
         sums = np.zeros((kinds, len(PARTS)))
         for part, column in ((USED, self.used), (UNUSED, self.unused), (UNMEASURED, self.unmeasured), (OTHERS, self.others)):
             if column.any():

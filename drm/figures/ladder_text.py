@@ -17,7 +17,7 @@ from drm.model import InstanceKind
 
 RUNGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "paid": ("Paid", "all the time of all workers"),
+        "paid": ("Paid", "all the time that was charged"),
         "allocatable": ("Allocatable", "could have held tasks"),
         "requested": ("Requested", "was held by tasks and reservations"),
         "used": ("Used", "of what they requested"),
@@ -28,6 +28,10 @@ PIECES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "boot": ("Booting", "before a worker's first tick as running"),
         "draining": ("Draining", "free on workers that are about to leave"),
+        "billing_minimum": (
+            "Billing minimum",
+            "billed for workers that went before their provider's least time, or a begun hour, was over",
+        ),
         "idle_grace": ("Idle grace", "idle, and not for long enough to go"),
         "cooldown": ("Cooldown", "idle and too many: a cooldown, the stabilization window, the step limit, or a third at once"),
         "held": ("Held", "idle and too many: another limit, or nothing could be decided"),
@@ -49,6 +53,8 @@ PIECES: Mapping[str, tuple[str, str]] = MappingProxyType(
 ALL = {"label": "all workers", "value": "all"}
 """Of which workers the account is shown first."""
 NOTHING_YET = "Nothing was paid in this range yet: the first tick with a worker begins the account."
+NOTHING_YET_OF_ONE = "What it was paid for is told from the first whole minute on."
+NOTHING_OF_ONE = "Nothing was paid for it in this range."
 NOT_KEPT = "What was paid by this moment, and what for, is not kept."
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from drm.cloud.accrual import Spend
+from drm.history.worker_spends import WorkerSpend
 from drm.model import Task
 from drm.task_usage import UsageView
 
@@ -29,4 +30,8 @@ class Archive(Protocol):
 
     def spend_at(self, moment: float) -> Spend | None:
         """What there was and what it had cost by then; None where that is not kept."""
+        ...
+
+    def worker_spend(self, worker_id: str, since: float, until: float) -> WorkerSpend | None:
+        """What one worker was paid for in the hours that end after `since` and not after `until`; None where none is kept."""
         ...

@@ -8,6 +8,7 @@ from drm.cloud.accrual import Spend
 from drm.decision import ScalingDecision
 from drm.history.buckets import ClosedCells, ClosedSeries, OpenBucket
 from drm.history.lifetimes import Lifetime
+from drm.history.worker_spends import Block
 from drm.tasks import TaskChange
 
 ENDED = "ended"
@@ -41,12 +42,15 @@ class Batch:
     oldest_decision: int = 0
     """The id of the oldest row that the ledger keeps; what it reads of the file must not go before."""
     spend: Spend | None = None
+    worker_spends: tuple[Block, ...] = ()
+    """Blocks that have closed."""
     events: tuple[Event, ...] = ()
 
     @property
     def samples(self) -> int:
-        """Cells and series that go first where there is no room to keep them."""
-        return sum(len(one.worker_ids) if isinstance(one, ClosedCells) else len(one.names) for one in self.closed)
+        """Cells, series and workers' sums, which go first where there is no room to keep them."""
+        cells = sum(len(one.worker_ids) if isinstance(one, ClosedCells) else len(one.names) for one in self.closed)
+        return cells + sum(block.rows for block in self.worker_spends)
 
     @property
     def records(self) -> int:

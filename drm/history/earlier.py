@@ -15,10 +15,12 @@ from drm.history.gaps import Gap, gaps
 from drm.history.kept_rings import kept_rings
 from drm.history.kept_spend import kept_spend, kept_spend_marks
 from drm.history.kept_usage import usage
+from drm.history.kept_worker_spends import kept_blocks
 from drm.history.known_shapes import KnownShapes
 from drm.history.lifetimes import Lifetime
 from drm.history.remembered import Remembered
 from drm.history.rows import decision_columns
+from drm.history.worker_spends import Block
 from drm.ledger import KeptDecisions
 from drm.model import Task
 from drm.task_usage import UsageView
@@ -42,6 +44,7 @@ class Earlier:
     decisions: KeptDecisions | None
     spend: Spend | None
     spend_marks: list[Spend]
+    worker_spends: list[Block]
     finished: list[Task]
     usage: UsageView
 
@@ -61,6 +64,7 @@ class Earlier:
         if self.spend is not None:
             remembered.accrual.load(self.spend)
             remembered.spend_marks.load(self.spend_marks)
+            remembered.worker_spends.load(self.worker_spends)
             remembered.kinds.load(self.spend.kinds)
         remembered.tasks.finished.extend(self.finished)
         remembered.usage.load(self.usage)
@@ -86,6 +90,7 @@ def read_earlier(file: HistoryFile, known: KnownShapes, now: float) -> Earlier |
         decisions=reading.kept_decisions(file),
         spend=spend,
         spend_marks=[] if spend is None else kept_spend_marks(file, until, spend),
+        worker_spends=kept_blocks(file, until),
         finished=reading.finished_tasks(file),
         usage=usage(file, known, -math.inf, until),
     )

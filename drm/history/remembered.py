@@ -9,6 +9,7 @@ from drm.cloud.kinds import Kinds
 from drm.history.lifetimes import Lifetimes
 from drm.history.rings import Rings
 from drm.history.spend_marks import SpendMarks
+from drm.history.worker_spends import WorkerSpends
 from drm.ledger import Ledger
 from drm.task_usage import TaskUsage
 from drm.tasks import TaskTable
@@ -23,6 +24,7 @@ class Remembered:
     ledger: Ledger
     accrual: Accrual
     spend_marks: SpendMarks
+    worker_spends: WorkerSpends
     kinds: Kinds
     tasks: TaskTable
     usage: TaskUsage

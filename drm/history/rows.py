@@ -17,6 +17,7 @@ from drm.history.attempts import attempt_row
 from drm.history.buckets import ClosedCells, ClosedSeries, OpenBucket, metric_names
 from drm.history.lifetimes import Lifetime
 from drm.history.schema import METRICS, PURPOSES
+from drm.history.worker_spends import Block
 from drm.ledger import settled_at
 from drm.model import InstanceKind
 from drm.tasks import TaskChange
@@ -42,6 +43,23 @@ def sample_columns(closed: Sequence[ClosedCells], numbers: Mapping[str, int]) ->
         "epoch": np.fromiter((start for start, _ in whole), np.float64, len(whole)),
         "worker": np.fromiter((numbers[worker_id] for _, worker_id in whole), np.int32, len(whole)),
         **masked,
+    }
+
+
+def worker_cost_columns(blocks: Sequence[Block], numbers: Mapping[str, int]) -> Columns:
+    """One row for each worker and block; where it was of two kinds of instances, one for each. `numbers` names the workers."""
+    pieces = [(block, piece) for block in blocks for piece in block.pieces]
+    if not pieces:
+        return {}
+    sums = np.concatenate([piece.every for _, piece in pieces], axis=1).astype(np.float32)
+    prices = [kind.price for _, piece in pieces for kind in map(piece.kinds.__getitem__, piece.kind.tolist())]
+    return {
+        "epoch": np.concatenate([np.full(len(piece.numbers), block.start) for block, piece in pieces]),
+        "until": np.concatenate([np.full(len(piece.numbers), block.end) for block, piece in pieces]),
+        "worker": np.fromiter((numbers[worker_id] for _, piece in pieces for worker_id in piece.worker_ids), np.int32),
+        "price": np.ma.masked_invalid([math.nan if price is None else price.hourly for price in prices]),
+        "currency": np.array([price and price.currency for price in prices], object),
+        **dict(zip(PURPOSES, sums, strict=True)),
     }
 
 

@@ -10,7 +10,7 @@ from drm.cloud.split import ENDED, PARTS
 from drm.history.buckets import SETS, metric_names
 from drm.history.levels import STEPS_SECONDS
 
-VERSION = 3
+VERSION = 4
 
 TICKS_A_SECOND = 2**22
 """A tick is the finest step of a float64 of epoch seconds between the years 2004 and 2038; later ones have coarser steps, which are whole
@@ -18,6 +18,9 @@ ticks as well."""
 
 LEVEL_NAMES = ("5s", "1m", "10m", "1h")
 """Of the levels of `STEPS_SECONDS`, as in `samples_5s` and `fleet_5s`."""
+
+SPEND_LEVEL_NAMES = ("1m", "10m", "1h")
+"""Of the blocks of what each worker was paid for, as in `worker_costs_1h`."""
 
 METRICS = tuple(f"{measure}_{resource}" for resources in SETS for measure, resource in metric_names(resources))
 """Columns of the sample tables: the mean of the bucket in steps of half a percent of capacity; `METRIC_max` is its max."""
@@ -28,6 +31,7 @@ PURPOSES = (*PARTS, *ENDED)
 """Columns of `costs`: of the seconds what they were paid for, and how the attempts ended that used some of them."""
 
 _PURPOSES = ", ".join(f"{name} DOUBLE" for name in PURPOSES)
+_WORKER_PURPOSES = ", ".join(f"{name} FLOAT" for name in PURPOSES)
 
 TABLES: dict[str, str] = {
     "meta": "name VARCHAR, value VARCHAR",
@@ -60,6 +64,10 @@ TABLES: dict[str, str] = {
         "epoch DOUBLE, provider VARCHAR, region VARCHAR, type VARCHAR, market VARCHAR, price DOUBLE, currency VARCHAR, "
         f"price_source VARCHAR, price_date VARCHAR, instances INTEGER, seconds DOUBLE, spent DOUBLE, {_PURPOSES}"
     ),
+    **{
+        f"worker_costs_{name}": f"epoch DOUBLE, until DOUBLE, worker INTEGER, price DOUBLE, currency VARCHAR, {_WORKER_PURPOSES}"
+        for name in SPEND_LEVEL_NAMES
+    },
     "tail": "name VARCHAR, epoch DOUBLE, value BLOB",
 }
 """Columns by table. Times are epoch seconds (UTC); `epoch` is the time of the row. Memory is bytes."""
@@ -93,6 +101,10 @@ VIEWS: dict[str, str] = {
     "fleet": " UNION ALL ".join(
         f"SELECT to_timestamp(epoch) AS time, epoch, {step:g} AS step_seconds, series, mean, max FROM fleet_{name}"
         for name, step in zip(LEVEL_NAMES, STEPS_SECONDS, strict=True)
+    ),
+    "worker_costs": (
+        f"SELECT to_timestamp(epoch) AS time, epoch, until, worker_id, price, currency, {', '.join(PURPOSES)} "
+        "FROM worker_costs_1h JOIN workers USING (worker)"
     ),
     "decisions": (
         "SELECT to_timestamp(epoch) AS time, * EXCLUDE (written) FROM (SELECT *, rowid AS written FROM decision_rows) "

@@ -134,6 +134,7 @@ class HistoryStore:
         with lock:
             fill()
             remembered.rings.keep_closed()
+            remembered.worker_spends.keep_closed()
             remembered.ledger.keep_seconds(self.retention_seconds)
             remembered.lifetimes.keep_seconds(self.retention_seconds)
             remembered.ledger.keep_changed()
@@ -164,6 +165,7 @@ class HistoryStore:
                 decisions=remembered.ledger.take_changed(),
                 oldest_decision=remembered.ledger.first_id,
                 spend=spend,
+                worker_spends=remembered.worker_spends.take_closed(),
             )
         )
 

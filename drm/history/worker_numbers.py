@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from drm.history.batch import Batch
 from drm.history.buckets import ClosedCells
 from drm.history.file import HistoryFile
-from drm.history.schema import LEVEL_NAMES
+from drm.history.schema import LEVEL_NAMES, SPEND_LEVEL_NAMES
 
-SAMPLES = " UNION ".join(f"SELECT worker FROM samples_{name}" for name in LEVEL_NAMES)
+SAMPLES = " UNION ".join(
+    f"SELECT worker FROM {table}"
+    for table in (*(f"samples_{name}" for name in LEVEL_NAMES), *(f"worker_costs_{name}" for name in SPEND_LEVEL_NAMES))
+)
 
 
 class WorkerNumbers:
@@ -51,6 +54,9 @@ class WorkerNumbers:
 
 
 def _workers_of(batch: Batch) -> Iterator[str]:
+    for block in batch.worker_spends:
+        for piece in block.pieces:
+            yield from piece.worker_ids
     for one in (*batch.closed, *(batch.open.cells if batch.open else ())):
         if isinstance(one, ClosedCells):
             yield from one.worker_ids

@@ -29,14 +29,18 @@ from drm.history.rows import (
     state_columns,
     task_columns,
     worker_columns,
+    worker_cost_columns,
 )
-from drm.history.schema import LEVEL_NAMES
+from drm.history.schema import LEVEL_NAMES, SPEND_LEVEL_NAMES
 from drm.history.worker_numbers import WorkerNumbers
+from drm.history.worker_spends import KEPT_SECONDS, STEPS
 from drm.tasks import TaskChange
 
 DAY_SECONDS = 86_400.0
 COST_SECONDS = 60.0
 """So often the sums of cost are kept; the latest stands in `tail`."""
+SPEND_KEPT_SECONDS = (KEPT_SECONDS[0] + STEPS[1], KEPT_SECONDS[1] + STEPS[2], math.inf)
+"""So long what workers were paid for is kept by the minute, by ten minutes and by the hour; as `WorkerSpends` does, but for the hours."""
 RUN_SECONDS = 300.0
 """So often the ledger's last row is written although it still grows; the latest of it stands in `tail`."""
 
@@ -127,6 +131,9 @@ class Writing:
                 rows.append((f"samples_{name}", sample_columns(cells, self._numbers.all)))
             if series:
                 rows.append((f"fleet_{name}", series_columns(series)))
+        blocks = [block for batch in batches for block in batch.worker_spends]
+        for level, name in enumerate(SPEND_LEVEL_NAMES):
+            rows.append((f"worker_costs_{name}", worker_cost_columns([one for one in blocks if one.level == level], self._numbers.all)))
         return rows
 
     def _tasks(self, batches: Sequence[Batch], change: _Change) -> None:
@@ -199,6 +206,10 @@ def expired(now: float, retention_seconds: float, oldest_decision: int) -> list[
         for name, seconds in zip(LEVEL_NAMES, kept, strict=True)
     ]
     oldest = now - retention_seconds
+    deletions += [
+        (f"DELETE FROM worker_costs_{name} WHERE epoch < ?", [now - min(SPEND_KEPT_SECONDS[level], retention_seconds)])
+        for level, name in enumerate(SPEND_LEVEL_NAMES)
+    ]
     deletions += [(f"DELETE FROM {table} WHERE epoch < ?", [oldest]) for table in ("costs", "events")]
     deletions.append(("DELETE FROM attempts WHERE finished < ?", [ticks_of(oldest)]))
     deletions.append(("DELETE FROM decision_rows WHERE until < ? AND id < ?", [oldest, oldest_decision]))
@@ -236,4 +247,4 @@ def _sampled(batch: Batch) -> Batch:
 
 def without_samples(batch: Batch) -> Batch:
     """The batch without what goes first where there is no room."""
-    return replace(batch, closed=(), open=None)
+    return replace(batch, closed=(), open=None, worker_spends=())

@@ -14,6 +14,7 @@ from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
 from drm.history.levels import BUCKETS, STEPS_SECONDS
 from drm.history.spend_marks import SpendMarks
+from drm.history.worker_spends import WorkerSpends
 from drm.manager import DynamicResourceManager
 from drm.meter import Meter
 from drm.snapshot import Snapshot
@@ -34,7 +35,7 @@ def snapshot() -> Snapshot:
 
 def test_accrual_of_a_tick(snapshot: Snapshot) -> None:
     """1 ms or less: the parts of each worker-second, and the recorded series."""
-    meter, seconds = Meter(), count(1)
+    meter, seconds = Meter(WorkerSpends()), count(1)
 
     def tick() -> None:
         provider_series(meter.look(replace(snapshot, time=snapshot.time + next(seconds)), 1.0))
@@ -46,7 +47,7 @@ def test_accrual_of_a_tick(snapshot: Snapshot) -> None:
 
 def test_the_account_of_thirty_days(snapshot: Snapshot) -> None:
     """100 ms or less, all workers and each kind: two sums are compared, however many workers there were."""
-    meter, marks = Meter(), SpendMarks()
+    meter, marks = Meter(WorkerSpends()), SpendMarks()
     for step in range(30 * 144 + 1):
         marks.keep(meter.look(replace(snapshot, time=600.0 * step), 60.0))
     end, begin = meter.spend, meter.spend.time - BUCKETS * STEPS_SECONDS[-1]

@@ -46,7 +46,7 @@ def test_a_click_on_a_mark_explains_its_decision(watched: Watched) -> None:
     decision = scaled_up(watched)
     page.reload()
     watched.drawn()
-    watched.until(f"({PLOT}.data[8].customdata || []).length > 0")
+    watched.until(f"{PLOT}.data.some((one) => one.name === 'Grew' && (one.customdata || []).length > 0)")
     where = page.evaluate(
         f"""(() => {{
             const plot = {PLOT}, full = plot._fullLayout, trace = plot.data.find((one) => one.name === "Grew");

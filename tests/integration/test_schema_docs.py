@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from drm.cloud.accrual import HOUR_SECONDS, Spend
-from drm.history.schema import LEVEL_NAMES, TABLES, VIEWS
+from drm.history.schema import LEVEL_NAMES, SPEND_LEVEL_NAMES, TABLES, VIEWS
 from tests.integration.recorded import Recorded
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "schema.md").read_text()
 QUERIES = dict(re.findall(r"^### (.*?\?)\n\n```sql\n(.*?)```", PAGE.partition("## Questions")[2], re.DOTALL | re.MULTILINE))
-PARTS = {f"{kind}_{level}" for kind in ("samples", "fleet") for level in LEVEL_NAMES}
+PARTS = {f"{kind}_{level}" for kind in ("samples", "fleet") for level in LEVEL_NAMES} | {
+    f"worker_costs_{level}" for level in SPEND_LEVEL_NAMES
+}
 DAY = 86_400.0
 
 Rows = list[tuple[Any, ...]]

@@ -124,7 +124,8 @@ def test_what_is_no_call_of_a_callback_is_refused_without_a_traceback(
     """400 or 413, as JSON, and nothing in the log."""
     answer = open_app.test_client().post(CALLBACK, data=body.encode("latin-1"), content_type="application/json")
     assert answer.status_code == status and answer.json["error"]
-    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    # waitress says where a request had to wait for a thread, as on a machine that others use.
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING and record.name != "waitress.queue"]
 
 
 def test_another_content_type_is_refused(open_app: Wire) -> None:

@@ -62,6 +62,28 @@ def test_a_range_and_a_moment_are_differences_of_the_whole(state: DRMState) -> N
     assert before["all"]["rungs"]["paid"]["cost"] + last == pytest.approx(both, rel=1e-9)
 
 
+def test_the_accounts_of_the_workers_add_up_to_that_of_the_pool(state: DRMState) -> None:
+    """Asked one by one over the same time; in worker-hours and in money."""
+    ids = {one.worker_id for one in state.lifetimes_in(30 * 86_400.0)}
+    told = [asked(state, f"?range=1h&worker={worker_id}").json for worker_id in sorted(ids)]
+    (edges,) = {(one["since"], one["until"]) for one in told}
+    assert edges[1] - edges[0] >= 3540 and {one["currency"] for one in told} <= {"USD", None}
+    spends = [state.manager.spend_marks.at(edge) for edge in edges]
+    assert spends[1] is not None
+    whole = ladder(*spends)
+    assert whole is not None
+    for rung in STEPS:
+        amounts = [one["all"]["rungs"][rung] for one in told]
+        assert sum(one["worker_hours"] for one in amounts) == pytest.approx(whole.rung(rung).seconds / 3600, rel=1e-6)
+        assert sum(one["cost"] for one in amounts) == pytest.approx(whole.rung(rung).money, rel=1e-6)
+
+
+def test_a_worker_that_never_was_is_not_found(state: DRMState) -> None:
+    """404, in words."""
+    answer = asked(state, "?worker=nobody")
+    assert answer.status_code == 404 and "no worker has or had the id 'nobody'" in answer.json["error"]
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

@@ -26,6 +26,7 @@ KINDS = (
     InstanceKind("alpha", "a", "large", "on_demand", Price(7.2, "USD", "test", "2026-01-01")),
     InstanceKind("beta", "b", "odd", "on_demand"),
 )
+N = len(PARTS)
 seconds = st.floats(0, 1e7, allow_subnormal=False)
 
 
@@ -55,34 +56,34 @@ def test_rungs_and_pieces_add_up_to_what_was_paid(parts: list[list[float]], usef
 
 def test_a_range_is_the_difference_of_two_sums() -> None:
     """A kind that came in between begins at nothing; what was before does not count."""
-    start = spend(100.0, [[10.0] * 13], [[4, 0, 0, 0]])
-    end = spend(200.0, [[30.0] * 13, [5.0] * 13], [[10, 2, 0, 0], [0, 0, 1, 0]])
+    start = spend(100.0, [[10.0] * N], [[4, 0, 0, 0]])
+    end = spend(200.0, [[30.0] * N, [5.0] * N], [[10, 2, 0, 0], [0, 0, 1, 0]])
     found = ladder(start, end)
     assert found is not None and (found.since, found.until) == (100.0, 200.0)
-    assert found.paid.seconds == 13 * 25 and found.pieces["useful"].seconds == 6 and found.pieces["boot"].seconds == 25
+    assert found.paid.seconds == N * 25 and found.pieces["useful"].seconds == 6 and found.pieces["boot"].seconds == 25
     assert found.pieces["open"].seconds == (20 - 8) + (5 - 1)
     assert found.pieces["boot"].money == pytest.approx(20 / 3600 * 0.36 + 5 / 3600 * 7.2)
-    assert found.share("paid") == 1.0 and found.share("boot") == pytest.approx((20 * 0.36 + 5 * 7.2) / (260 * 0.36 + 65 * 7.2))
+    assert found.share("paid") == 1.0 and found.share("boot") == pytest.approx((20 * 0.36 + 5 * 7.2) / (20 * N * 0.36 + 5 * N * 7.2))
 
 
 def test_an_unknown_price_is_unknown_and_its_time_is_told() -> None:
     """The sum is NaN, what is known stands beside it, and shares are those of the time."""
-    found = ladder(None, spend(1.0, [[1.0] * 13, [1.0] * 13, [2.0] * 13]))
+    found = ladder(None, spend(1.0, [[1.0] * N, [1.0] * N, [2.0] * N]))
     assert found is not None and math.isnan(found.paid.money)
-    assert found.paid.known_money == pytest.approx(13 / 3600 * 7.56) and found.unpriced_seconds == 26.0
-    assert found.share("boot") == pytest.approx(1 / 13)
+    assert found.paid.known_money == pytest.approx(N / 3600 * 7.56) and found.unpriced_seconds == 2.0 * N
+    assert found.share("boot") == pytest.approx(1 / N)
 
 
 def test_two_currencies_have_no_sum() -> None:
     """And no name."""
     euros = replace(KINDS[1], price=Price(7.2, "EUR", "test", "2026-01-01"))
-    found = ladder(None, spend(1.0, [[1.0] * 13, [1.0] * 13], kinds=(KINDS[0], euros)))
+    found = ladder(None, spend(1.0, [[1.0] * N, [1.0] * N], kinds=(KINDS[0], euros)))
     assert found is not None and math.isnan(found.paid.money) and math.isnan(found.paid.known_money) and found.currency == ""
 
 
 def test_what_a_provider_says_of_itself_has_no_ladder() -> None:
     """Nobody looked at what its instances do."""
-    end = replace(spend(1.0, [[1.0] * 13]), parts=None)
+    end = replace(spend(1.0, [[1.0] * N]), parts=None)
     assert ladder(None, end) is None and by_key(None, end, str) is None
 
 
@@ -106,7 +107,7 @@ def test_marks_are_found_by_moment_and_thin_out_with_age() -> None:
     """Ten days of minutes: the last 12 h to the minute, five days to ten minutes, the rest to the hour."""
     marks = SpendMarks()
     for minute in range(10 * 1440 + 1):
-        marks.keep(spend(60.0 * minute, [[float(minute)] * 13]))
+        marks.keep(spend(60.0 * minute, [[float(minute)] * N]))
     now = 10 * 86400.0
     for ago, step in ((3600.0, 60), (86400.0, 600), (6 * 86400.0, 3600)):
         found = marks.at(now - ago + 59.0)
@@ -120,7 +121,7 @@ def test_marks_of_many_kinds_are_bounded() -> None:
     kinds = tuple(InstanceKind(f"p{number}") for number in range(1000))
     marks = SpendMarks()
     for minute in range(BUCKETS):
-        marks.keep(spend(60.0 * minute, [[1.0] * 13] * 1000, kinds=kinds))
+        marks.keep(spend(60.0 * minute, [[1.0] * N] * 1000, kinds=kinds))
     assert sum(len(one.kinds) for level in marks._levels for one in level) <= MOST_ROWS
     last = marks.at(1e9)
     assert last is not None and last.time == 60.0 * (BUCKETS - 1)

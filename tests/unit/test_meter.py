@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -12,70 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drm.cloud.split import BOOT, ENDED, PARTS, UNIT_PRICES, shares, weights
+from drm.cloud.split import BOOT, ENDED, PARTS, shares, weights
 from drm.decision import Blocker, Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
 from drm.manager import DynamicResourceManager
-from drm.model import RESOURCES, WORKER_STATES, Resources
+from drm.model import WORKER_STATES, Resources
 from drm.snapshot import Snapshot
+from tests.unit.tally import Tally
 
 GIB = 2.0**30
-
-
-class Tally:
-    """A second way: worker by worker and tick by tick."""
-
-    def __init__(self) -> None:
-        self.parts: Counter[tuple[Any, str]] = Counter()
-        self.useful: Counter[str] = Counter()
-        self.of_task: Counter[str] = Counter()
-        self.before: Snapshot | None = None
-
-    def look(self, snapshot: Snapshot) -> None:
-        """Charges the time since the last look as that one was."""
-        if self.before is not None:
-            self._charge(self.before, snapshot.time - self.before.time)
-        for task in snapshot.finished_tasks:
-            if task.id in self.of_task:
-                self.useful[task.state] += self.of_task.pop(task.id)
-        self.before = snapshot
-
-    def _charge(self, seen: Snapshot, passed: float) -> None:
-        used_of_requested = {}
-        for row, worker_id in enumerate(seen.worker_ids):
-            state, kind = WORKER_STATES[seen.states[row]], seen.kinds[seen.kind[row]]
-            if state in ("lost", "terminated"):
-                continue
-            worth = [amount * price for amount, price in zip(seen.capacity[row].tolist(), UNIT_PRICES.tolist(), strict=True)]
-            share = [one / sum(worth) for one in worth]
-            requested = used = unmeasured = others = 0.0
-            for index in range(4):
-                capacity, allocated, measured, occupied = (
-                    float(column[row, index]) for column in (seen.capacity, seen.allocated, seen.used, seen.occupied)
-                )
-                if capacity == 0:
-                    continue
-                requested += share[index] * allocated / capacity
-                others += share[index] * occupied / capacity
-                if math.isnan(measured):
-                    unmeasured += share[index] * allocated / capacity
-                else:
-                    used += share[index] * min(measured, allocated) / capacity
-            for part, amount in (("used", used), ("unmeasured", unmeasured), ("unused", requested - used - unmeasured), ("others", others)):
-                self.parts[kind, part] += passed * amount
-            self.parts[kind, "free"] += passed * (1 - requested - others)
-            if state in ("pending", "booting"):
-                self.parts[kind, "boot"] += passed
-            used_of_requested[worker_id] = used / requested if requested else 0.0
-            for task in seen.running_tasks or ():
-                if task.worker_id == worker_id:
-                    asked = sum(
-                        share[index] * getattr(task.resources, name) / float(seen.capacity[row, index])
-                        for index, name in enumerate(RESOURCES)
-                        if seen.capacity[row, index]
-                    )
-                    self.of_task[task.id] += passed * asked * used_of_requested[worker_id]
 
 
 def test_the_parts_are_those_of_a_plain_loop_and_add_up_to_what_was_charged() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -47,3 +49,9 @@ def test_the_providers_are_named_without_their_libraries() -> None:
 def test_a_worker_process_imports_nothing_of_the_page() -> None:
     """What a worker runs does not load Dash or Plotly, which would double its memory."""
     assert not loaded_after("import drm.engines.dask_worker, drm.demo") & {"dash", "plotly", "pandas", "flask"}
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """What the program says and what is installed are one."""
+    pyproject = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    assert tomllib.loads(pyproject.read_text())["project"]["version"] == drm.__version__
