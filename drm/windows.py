@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drm.cloud.accrual import Spend
+from drm.cloud.billing import Billing
 from drm.errors import HistoryError, InvalidValueError
 from drm.history.lifetimes import Lifetime
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
@@ -79,6 +80,11 @@ class Windows:
             else:
                 found = found if earlier is None else earlier if found is None else earlier + found
         return None if found is None else found.spend()
+
+    @property
+    def billing(self) -> dict[str, Billing]:
+        """How each provider bills, by name, of those that say it."""
+        return self.manager.cloud.billing()
 
     def last_hours(self, lifetimes: Sequence[Lifetime]) -> LastHours:
         """What workers used in the last hour before they ended, in one look; `lifetimes` have ended."""

@@ -13,14 +13,16 @@ capacity, q(t) its waiting tasks, and w the work of one task (its share of what 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from drm.cloud.accrual import CHARGED, HOUR_SECONDS
+from drm.cloud.billing import Billing
 from drm.decision import ScalingDecision
 from drm.history.lifetimes import Lifetime
 from drm.history.window import SeriesWindow
@@ -34,6 +36,7 @@ LOOKED_AT = 50
 """So many scale-ups after a scale-down are looked at for one that brought a worker."""
 End = Literal["open", "gone", "grew", "bound"]
 """Still running; its workers are gone; the pool grew again; a day has passed."""
+NO_BILLING: Mapping[str, Billing] = MappingProxyType({})
 Intervals = list[tuple[int, float, float]]
 """(which worker, from when, until when), in epoch seconds."""
 
@@ -90,7 +93,7 @@ def decision_cost(view: View, decision: ScalingDecision) -> DecisionCost | None:
     next_up = None if grows else _next_up(view, decision)
     until, end = _ended(known, decision, next_up, view.end())
     window = view.fleet(max(until - asked_at, 1.0), COLUMNS, until=until)
-    return account(decision, known, window, until, end, next_up, is_whole=len(known) == len(lifetimes))
+    return account(decision, known, window, until, end, next_up, billing=view.billing, is_whole=len(known) == len(lifetimes))
 
 
 def account(
@@ -101,10 +104,11 @@ def account(
     end: End,
     next_up: ScalingDecision | None = None,
     *,
+    billing: Mapping[str, Billing] = NO_BILLING,
     is_whole: bool = True,
 ) -> DecisionCost:
-    """`lifetimes`: of its workers; `window`: the pool's series up to `until`. Where it is not whole, since workers are not known any more,
-    neither is the money."""
+    """`lifetimes`: of its workers; `window`: the pool's series up to `until`; `billing`: by name of provider. Where it is not whole, since
+    workers are not known any more, neither is the money."""
     since = decision.timestamp if decision.requested_at is None else decision.requested_at
     grows = decision.action == "scale_up"
     paid = _in_states(lifetimes, CHARGED) if grows else [(row, one.ended_at, until) for row, one in enumerate(lifetimes)]
@@ -114,6 +118,10 @@ def account(
         # A lifetime that goes on has no end: whoever has not gone saves nothing.
         if not math.isnan(begin):
             seconds[row] += max(0.0, min(stop, until) - begin)
+    for row, one in enumerate(lifetimes):
+        bill = billing.get(one.kind.provider or "")
+        if grows and bill is not None and one.ended_at <= until:
+            seconds[row] += bill.beyond(float(seconds[row]))
     hourly = np.array([one.kind.hourly for one in lifetimes])
     currencies = {one.kind.price.currency for one in lifetimes if one.kind.price}
     is_known = is_whole and len(currencies) < 2

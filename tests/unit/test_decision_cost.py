@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drm.analysis.decision_cost import MOST_SECONDS, account, decision_cost
+from drm.cloud.billing import Billing
 from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
 from drm.figures import decision_cost_text
@@ -109,6 +110,14 @@ def test_a_worker_that_went_saves_its_price_and_makes_work_wait() -> None:
 def test_money_that_is_not_known_is_no_number(lifetimes: list[Lifetime], is_whole: bool) -> None:
     """No price, two currencies, and a worker of which nothing is kept."""
     assert math.isnan(account(GREW, lifetimes, hour(), 3600.0, "open", is_whole=is_whole).money)
+
+
+def test_the_least_time_that_a_provider_bills_is_part_of_the_cost() -> None:
+    """Ten seconds are billed as a minute once they are over."""
+    for stop, seconds in ((10.0, 60.0), (100.0, 100.0)):
+        gone = [life("w", (0.0, "running"), (stop, "terminated"))]
+        assert account(GREW, gone, hour(), 3600.0, "gone", billing={"p": Billing(1.0, 60.0)}).worker_seconds == seconds
+        assert account(GREW, gone, hour(), stop / 2, "open", billing={"p": Billing(1.0, 60.0)}).worker_seconds == stop / 2
 
 
 def test_what_was_not_recorded_is_not_known() -> None:
