@@ -222,6 +222,7 @@ def test_an_id_that_is_used_again_is_another_worker() -> None:
         end=lambda: 3600.0,
         fleet=lambda *_, **__: hour(),
         ledger=SimpleNamespace(query=lambda _: []),
+        billing={},
     )
     grew = decision_cost(view, GREW)  # type: ignore[arg-type]
     assert grew is not None and (grew.worker_seconds, grew.until, grew.end) == (3540.0, 3600.0, "gone")
