@@ -8,6 +8,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from drm import ids
+from drm.callbacks.money_link import money_link
 from drm.cloud.comparison import compare
 from drm.cloud.price_list import PriceList
 from drm.cloud.totals import Totals
@@ -31,10 +33,13 @@ def table(totals: Totals) -> Component | None:
     rows = []
     for row in cloud_text.table(totals):
         price: list[Any] = [row.price, *([html.Br(), html.Span(row.price_source, className="drm-note")] if row.price_source else [])]
+        price += [html.Br(), html.Span(row.price_age, className="drm-warning")] if row.price_age else []
         named = (row.instances,) if row.is_sum else (row.region, row.type, row.market, row.instances)
         title = html.Th(row.provider, scope="row", colSpan=len(HEADS) - NUMBER_HEADS - len(named))
         cells: list[Component] = [title, *(html.Td(text) for text in named)]
-        cells += [html.Td(price, className=NUMBERS), html.Td(row.rate, className=NUMBERS), html.Td(row.spent, className=NUMBERS)]
+        # What an amount was paid for stands in the account of its kind.
+        rate, spent = (money_link(text, ids.LADDER_TABLE, **{ids.LADDER_OF: row.kind}) for text in (row.rate, row.spent))
+        cells += [html.Td(price, className=NUMBERS), html.Td(rate, className=NUMBERS), html.Td(spent, className=NUMBERS)]
         rows.append(html.Tr(cells, className="drm-sum" if row.is_sum else None))
     return _table(HEADS, rows, NUMBER_HEADS) if rows else None
 

@@ -10,6 +10,7 @@ from drm.analysis.allocation import SORTS
 from drm.analysis.lifetimes import SHOWS
 from drm.analysis.lifetimes import SORTS as LIFETIME_SORTS
 from drm.budget import PERIODS
+from drm.figures.cloud import BY
 from drm.model import RESOURCES
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, LONGEST_SECONDS, RANGES, REFRESHES, SHORTEST_SECONDS, TABS
 
@@ -52,6 +53,7 @@ CHOICES = (
     Choice("lifetimes", ids.LIFETIMES_SHOW, "value", SHOWS, SHOWS[0]),
     Choice("lifetimes_sort", ids.LIFETIMES_SORT, "value", LIFETIME_SORTS, LIFETIME_SORTS[0]),
     Choice("demand", ids.DEMAND_RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("cloud_by", ids.CLOUD_BY, "value", BY, BY[0]),
     Choice("period", ids.SPEND_PERIOD, "value", PERIODS, PERIODS[0]),
     Choice("ladder_of", ids.LADDER_OF, "value", (), "all", r".{1,80}", "the name of a kind of instance"),
     Choice("instance", ids.INSTANCE_TYPE, "value", (), "m5.large", WORD, "the name of an instance type"),

@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 
 from drm.cloud.accrual import UNNAMED
 from drm.cloud.comparison import COMPARED, Comparison
+from drm.cloud.price_file import staleness
 from drm.cloud.price_list import STALE_DAYS, PriceList
 from drm.cloud.totals import Line, Sum, Totals, summed
+from drm.figures.ladder_text import ALL, kind_text, provider_text
 from drm.figures.units import LABELS, UNKNOWN, amount, count, duration, money, number, plain
 from drm.model import RESOURCES, FloatArray, Price, WorkerType
 
@@ -32,8 +34,12 @@ class TableRow:
     instances: str
     price: str
     price_source: str
+    price_age: str
+    """That the price is old; empty where it is not."""
     rate: str
     spent: str
+    kind: str
+    """As the account of what was paid names it."""
     is_sum: bool = False
 
 
@@ -80,13 +86,13 @@ def table(totals: Totals) -> list[TableRow]:
     shown, rest = totals.lines[:MOST_LINES], totals.lines[MOST_LINES:]
     for provider in dict.fromkeys(line.kind.provider for line in shown):
         lines = [line for line in shown if line.kind.provider == provider]
-        rows += [_row(line) for line in lines]
+        rows += [_row(line, totals.time) for line in lines]
         if len(lines) > 1:
-            rows.append(_sum_row(f"{_name(provider)}, together", summed(lines)))
+            rows.append(_sum_row(f"{_name(provider)}, together", summed(lines), provider_text(provider)))
     if rest:
-        rows.append(_sum_row(f"{len(rest)} further kinds", summed(rest)))
+        rows.append(_sum_row(f"{len(rest)} further kinds", summed(rest), ALL["value"]))
     if len({line.kind.provider for line in totals.lines}) > 1:
-        rows.append(_sum_row("All", totals.sum))
+        rows.append(_sum_row("All", totals.sum, ALL["value"]))
     return rows
 
 
@@ -170,7 +176,7 @@ def _so_far(whole: Sum, span: str) -> str:
     return f"what they have cost since the controller started {span} is {UNKNOWN}{known}"
 
 
-def _row(line: Line) -> TableRow:
+def _row(line: Line, now: float) -> TableRow:
     kind, price = line.kind, line.kind.price
     currency = price.currency if price else ""
     return TableRow(
@@ -181,15 +187,18 @@ def _row(line: Line) -> TableRow:
         instances=", ".join(f"{number} {state}" for state, number in line.states.items()) or "none now",
         price=money(kind.hourly, currency),
         price_source=_source(price),
+        price_age="" if price is None else staleness(price, now),
         rate=money(line.rate, currency),
         spent=money(line.spent, currency),
+        kind=kind_text(kind),
     )
 
 
-def _sum_row(title: str, whole: Sum) -> TableRow:
+def _sum_row(title: str, whole: Sum, kind: str) -> TableRow:
     currency = currency_of(whole)
     instances = count(whole.instances, "instance")
-    return TableRow(title, "", "", "", instances, "", "", money(whole.rate, currency), money(whole.spent, currency), is_sum=True)
+    rate, spent = money(whole.rate, currency), money(whole.spent, currency)
+    return TableRow(title, "", "", "", instances, "", "", "", rate, spent, kind, is_sum=True)
 
 
 def _source(price: Price | None) -> str:

@@ -23,7 +23,7 @@ FAR_SHARE = 3.0
 def build(course: Course, ahead: Outlook, scheme: str) -> Figure | None:
     """None where nothing was spent that has a price."""
     spend, colours = ahead.spend, palette(scheme)
-    if not len(course.times) or not np.isfinite(course.spent).any():
+    if not np.isfinite(course.spent[1:]).any():
         return None
     unit = f" {escaped(ahead.currency, 8)}" if ahead.currency else ""
     top = max(float(np.nanmax(line, initial=0.0)) for line in (course.spent, ahead.high))
