@@ -234,8 +234,7 @@ class DynamicResourceManager:
 
     def period_spend(self, period: Period) -> PeriodSpend:
         """What its workers have cost in the running day or month (UTC), as of the last tick."""
-        with self._lock:
-            return self._scaler.spends.read(period, self._now)
+        return self._scaler.spends.read(period, self._now)
 
     @property
     def task_costs(self) -> TaskCosts:

@@ -95,7 +95,7 @@ def period_spend(period: Period, moment: float, last: Spend | None, marks: Spend
 class PeriodSpends:
     """The same of the present, for each tick: keeps what it found at the begin of a period, which a long month may outlive in the marks.
 
-    For one thread at a time: the manager's lock guards it.
+    For any thread: what it rests on is replaced whole, and what it keeps is the same whoever finds it.
     """
 
     def __init__(self, accrual: Accrual, marks: SpendMarks) -> None:

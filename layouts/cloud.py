@@ -30,7 +30,6 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
-        *spending.card(),
         html.Section(
             [
                 html.Div(
@@ -45,6 +44,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
+        *spending.card(),
         ladder.card(),
         orphans.card(),
         html.Section(_comparison(), id=ids.COMPARISON_CARD, className="drm-card", hidden=True),
