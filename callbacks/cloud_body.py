@@ -19,7 +19,7 @@ from drm.snapshot import Snapshot
 HEADS = ("Provider", "Region", "Type", "Market", "Instances", "Price an hour", "Rate an hour", "Spent")
 NUMBER_HEADS = 3
 """The last ones."""
-COMPARED_HEADS = ("", "Amount", "Instances", "Decided by", "An hour", "A month")
+COMPARED_HEADS = ("What", "Amount", "Instances", "Decided by", "An hour", "A month")
 NUMBERS = "drm-number drm-right"
 
 

@@ -73,7 +73,7 @@ def _steps(decision: ScalingDecision) -> Component:
         )
         for step in explanation.steps(decision)
     ]
-    head = html.Tr([html.Th(name, scope="col") for name in ("Step", "", "Size", "What it did")])
+    head = _head("Step", "", "Size", "What it did")
     return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="drm-table drm-steps"), className="drm-scroll")
 
 
@@ -84,13 +84,13 @@ def _fall(step: explanation.StepText) -> Component:
 
 def _inputs(decision: ScalingDecision) -> Component:
     folded = decision.fold is not None and decision.evaluations is not None
-    names = ["Input", "", "Last" if folded else "Value", *(["First", "Closest"] if folded else []), "Threshold", "Margin", ""]
+    names = ["Input", "", "Last" if folded else "Value", *(["First", "Closest"] if folded else []), "Threshold", "Margin", "Age"]
     rows = []
     for one in explanation.inputs(decision):
         texts = (one.value, *((one.first, one.closest) if folded else ()), one.threshold, one.margin)
         cells = [html.Td(text, className="drm-number") for text in texts]
         rows.append(html.Tr([html.Th(one.name, scope="row"), html.Td(_bullet(one)), *cells, html.Td(one.age, className="drm-note")]))
-    head = html.Tr([html.Th(name, scope="col") for name in names])
+    head = _head(*names)
     return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="drm-table drm-inputs"), className="drm-scroll")
 
 
@@ -106,3 +106,8 @@ def _bullet(one: explanation.InputText) -> Component | None:
         className="drm-bullet",
         **HIDDEN,
     )
+
+
+def _head(*names: str) -> Component:
+    """A column of bars, which only show what others say, has no name."""
+    return html.Tr([html.Th(name, scope="col") if name else html.Td(**HIDDEN) for name in names])

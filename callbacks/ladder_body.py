@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 from drm.analysis.ladder import Ladder
 from drm.figures import ladder_text
 
-HEADS = ("", "What it is", "Of what was paid", "Share", "Worker-hours", "Cost")
+HEADS = ("Rung", "What it is", "Of what was paid", "Share", "Worker-hours", "Cost")
 HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 """Bars say what the numbers beside them say."""
 NUMBERS, NUMBER_HEADS = "drm-number drm-right", 3

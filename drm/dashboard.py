@@ -80,6 +80,7 @@ def create_app(
         enable_mcp=False,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
     panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout() for tab in TABS}
     shell = import_module(f"{layouts.__name__}.shell")
 

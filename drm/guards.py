@@ -123,7 +123,9 @@ def _log_in(trust: Trust) -> AnyResponse:
         message = "Too many wrong tokens: wait a minute." if refusal.status == 429 else "That is not the token of this program."
         return _form(message, target, refusal.status)
     response = redirect(target, 303)
-    response.set_cookie(trust.cookie, trust.session, httponly=True, samesite="Strict", secure=request.is_secure, path="/")
+    # Whoever made this header up has only made the cookie stricter.
+    is_secure = request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
+    response.set_cookie(trust.cookie, trust.session, httponly=True, samesite="Strict", secure=is_secure, path="/")
     return response
 
 

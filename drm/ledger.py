@@ -7,12 +7,7 @@ out, and none is used twice. Thread-safe: a short lock of its own, so that no re
 
 from __future__ import annotations
 
-import logging
-import math
-import pickle
 import threading
-import zlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,35 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from drm.decision import Fold, ScalingDecision
-from drm.errors import DRMError, UnknownIdError
-from drm.ledger_query import ACTIONS, KINDS, OUTCOMES, Columns, Query, words_of
-
-logger = logging.getLogger(__name__)
+from drm.errors import UnknownIdError
+from drm.ledger_blocks import DecisionBlocks
+from drm.ledger_columns import COLUMNS, as_of, matching, row_of
+from drm.ledger_query import Columns, Query
 
 ROWS_KEPT = 250_000
 """The oldest rows go beyond so many, or beyond `SECONDS_KEPT`."""
 SECONDS_KEPT = 30 * 86400.0
-BLOCK = 64
-"""So many decisions are packed together; they share most of their words, which is what makes them small."""
-WHOLE_BLOCKS = 4
-"""So many of the newest full blocks stay unpacked: outcomes still arrive there."""
-THAWED_BLOCKS = 8
-COLUMNS = np.dtype(
-    [
-        ("id", "i8"),
-        ("start", "f8"),
-        ("end", "f8"),
-        ("settled", "f8"),
-        ("action", "u1"),
-        ("outcome", "u1"),
-        ("kind", "u1"),
-        ("code", "u2"),
-        ("actor", "u2"),
-        ("evaluations", "u4"),
-        ("current", "i4"),
-        ("target", "i4"),
-    ]
-)
 
 
 class Ledger:
@@ -62,17 +36,12 @@ class Ledger:
         self._next_id = 1
         self._rows = 0
         self._words: dict[str, int] = {}
-        self._whole: dict[int, ScalingDecision] = {}
-        self._packed: dict[int, bytes] = {}
-        self._amended: dict[int, ScalingDecision] = {}
-        """Decisions of packed blocks whose outcome came later."""
-        self._thawed: OrderedDict[int, dict[int, ScalingDecision]] = OrderedDict()
+        self._decisions = DecisionBlocks()
         self._by_worker: dict[str, list[int]] = {}
         self._lock = threading.RLock()
         self._changes = 0
         self._changed: set[int] | None = None
         """Rows that `take_changed` has not told of; None: nobody asks."""
-        self._fetch: Callable[[int, int], list[ScalingDecision]] | None = None
 
     def __len__(self) -> int:
         return self._rows
@@ -104,29 +73,14 @@ class Ledger:
             self._rows += 1
             self._changes += 1
             self._write(kept)
-            self._pack(kept.id)
+            self._decisions.pack(kept.id)
             self._forget(kept.timestamp)
             return kept
 
     def find(self, decision_id: int) -> ScalingDecision | None:
         """The decision with that id, if it is still kept; None as well where it cannot be read now."""
         with self._lock:
-            if self._row(decision_id) is None:
-                return None
-            whole = self._whole.get(decision_id) or self._amended.get(decision_id)
-            if whole is not None:
-                return whole
-            block = decision_id // BLOCK
-            decisions = self._thawed.get(block)
-            if decisions is None:
-                try:
-                    decisions = self._thawed[block] = self._thaw(block)
-                except DRMError as error:
-                    logger.warning("decisions %d to %d cannot be read now: %s", block * BLOCK, (block + 1) * BLOCK - 1, error)
-                    return None
-                if len(self._thawed) > THAWED_BLOCKS:
-                    self._thawed.popitem(last=False)
-            return decisions.get(decision_id)
+            return None if self._row(decision_id) is None else self._decisions.find(decision_id)
 
     def get(self, decision_id: int) -> ScalingDecision:
         """The decision with that id; UnknownIdError where none is kept."""
@@ -166,7 +120,7 @@ class Ledger:
         """The same rows as columns, whatever the query's limit."""
         with self._lock:
             rows = self._matching(query)
-            found = _as_of(self._columns[rows], query.as_of)
+            found = as_of(self._columns[rows], query.as_of)
             names = ("id", "start", "end", "kind", "code", "evaluations", "current", "target")
             return Columns(words=tuple(self._words), **{name: found[name] for name in names})
 
@@ -189,15 +143,13 @@ class Ledger:
         for when somebody reads an old one, and raising DRMError where they cannot be read."""
         with self._lock:
             columns = kept.columns[max(0, len(kept.columns) - self._rows_kept) :]
-            self._rows, self._fetch = len(columns), fetch
+            self._rows = len(columns)
             self._columns = np.zeros(max(1024, 2 * self._rows), dtype=COLUMNS)
             self._columns[: self._rows] = columns
             self._next_id = int(columns["id"][-1]) + 1
             self._words = {word: number for number, word in enumerate(kept.words)}
             self._by_worker = {worker: list(ids) for worker, ids in kept.by_worker.items()}
-            blocks = np.unique(columns["id"][columns["id"] < first_of_newest(columns)] // BLOCK)
-            self._packed = dict.fromkeys(blocks.tolist(), b"")
-            self._whole = {one.id: one for one in kept.newest}
+            self._decisions.load(columns["id"], kept.newest, fetch)
             self._changes += 1
 
     def begin_at(self, first_id: int) -> None:
@@ -220,58 +172,13 @@ class Ledger:
         with self._lock:
             return tuple(self._words)
 
-    def _thaw(self, block: int) -> dict[int, ScalingDecision]:
-        packed = self._packed.get(block)
-        if packed:
-            # Packed by this very object: nothing from outside is unpickled.
-            decisions = pickle.loads(zlib.decompress(packed))
-        else:
-            decisions = self._fetch(block * BLOCK, (block + 1) * BLOCK - 1) if self._fetch else []
-        return {decision.id: decision for decision in decisions}
-
     def _matching(self, query: Query) -> npt.NDArray[np.intp]:
-        """Row numbers, in the order of the query. Rows are in the order of time, and only the last one's end grows."""
-        columns = self._columns[: self._rows]
-        first = int(np.searchsorted(columns["end"], query.since, side="left"))
-        after = int(np.searchsorted(columns["start"], min(query.until, query.as_of), side="right"))
-        if query.before is not None:
-            after = min(after, int(np.searchsorted(columns["id"], query.before)))
-        if query.worker is not None:
-            rows = np.searchsorted(columns["id"], self._by_worker.get(query.worker, []))
-            rows = rows[(rows >= first) & (rows < after)]
-        else:
-            rows = np.arange(first, max(first, after), dtype=np.intp)
-        then = _as_of(columns[rows], query.as_of) if math.isfinite(query.as_of) else None
-        for name, asked, known in (
-            ("action", query.action, ACTIONS),
-            ("outcome", query.outcome, OUTCOMES),
-            ("kind", query.kind, KINDS),
-            ("code", query.code, tuple(self._words)),
-            ("actor", query.actor, tuple(self._words)),
-        ):
-            words = words_of(asked)
-            if words is not None:
-                column = columns[name][rows] if then is None else then[name]
-                meant = np.isin(column, [known.index(word) for word in words if word in known])
-                rows, then = rows[meant], None if then is None else then[meant]
-        rows = rows[::-1]
-        if query.sort == "time":
-            return rows if query.descending else rows[::-1]
-        found = columns[rows] if then is None else then[::-1]
-        amounts = {
-            "lasted": found["end"] - found["start"],
-            "evaluations": found["evaluations"].astype(np.int64),
-            "change": found["target"] - found["current"],
-        }[query.sort]
-        return rows[np.argsort(-amounts if query.descending else amounts, kind="stable")]
+        return matching(self._columns[: self._rows], query, tuple(self._words), self._by_worker)
 
     def _write(self, decision: ScalingDecision) -> None:
         if self._changed is not None:
             self._changed.add(decision.id)
-        if decision.id // BLOCK in self._packed:
-            self._amended[decision.id] = decision
-        else:
-            self._whole[decision.id] = decision
+        self._decisions.write(decision)
         self._columns[np.searchsorted(self._columns["id"][: self._rows], decision.id)] = row_of(decision, self._words)
         for worker_id in decision.worker_ids:
             ids = self._by_worker.setdefault(worker_id, [])
@@ -284,27 +191,16 @@ class Ledger:
         row = int(np.searchsorted(ids, decision_id))
         return row if row < self._rows and ids[row] == decision_id else None
 
-    def _pack(self, newest_id: int) -> None:
-        """Packs the oldest block that is still whole, once it is old; no call packs more than one."""
-        block = next(iter(self._whole)) // BLOCK
-        if block >= newest_id // BLOCK - WHOLE_BLOCKS:
-            return
-        decisions = [self._whole.pop(one) for one in range(block * BLOCK, (block + 1) * BLOCK) if one in self._whole]
-        self._packed[block] = zlib.compress(pickle.dumps(decisions, pickle.HIGHEST_PROTOCOL), 1)
-
     def _forget(self, now: float) -> None:
         """Whole packed blocks go, and their rows with them, once there are too many or the last of them is too old."""
-        while self._packed:
-            oldest = min(self._packed)
-            gone = int(np.searchsorted(self._columns["id"][: self._rows], (oldest + 1) * BLOCK))
+        while (beyond := self._decisions.oldest_packed) is not None:
+            gone = int(np.searchsorted(self._columns["id"][: self._rows], beyond))
             if self._rows - gone < self._rows_kept and self._columns[gone - 1]["end"] >= now - self._seconds_kept:
                 return
-            del self._packed[oldest]
-            self._thawed.pop(oldest, None)
+            self._decisions.forget_oldest()
             self._rows -= gone
             self._columns[: self._rows] = self._columns[gone : gone + self._rows]
             first = self.first_id
-            self._amended = {one: decision for one, decision in self._amended.items() if one >= first}
             still = {worker: [one for one in ids if one >= first] for worker, ids in self._by_worker.items()}
             self._by_worker = {worker: ids for worker, ids in still.items() if ids}
 
@@ -328,49 +224,6 @@ class KeptDecisions:
         for name in ("start", "end"):
             columns[name] = np.minimum(columns[name], now)
         return replace(self, columns=columns)
-
-
-def first_of_newest(columns: npt.NDArray[Any]) -> int:
-    """The first id of the blocks that are not packed."""
-    blocks = np.unique(columns["id"] // BLOCK)
-    return int(blocks[-WHOLE_BLOCKS - 1 :][0]) * BLOCK
-
-
-def row_of(decision: ScalingDecision, words: dict[str, int]) -> tuple[Any, ...]:
-    """A decision as a row of `COLUMNS`; new words are numbered."""
-    return (
-        decision.id,
-        decision.timestamp,
-        decision.last_at,
-        settled_at(decision),
-        ACTIONS.index(decision.action),
-        OUTCOMES.index(decision.outcome),
-        KINDS.index(decision.kind),
-        words.setdefault(decision.code, len(words)),
-        words.setdefault(decision.actor, len(words)),
-        decision.evaluations or 0,
-        decision.current,
-        decision.target,
-    )
-
-
-def settled_at(decision: ScalingDecision) -> float:
-    """When nothing was left to learn of its outcome; infinite as long as it is under way."""
-    if decision.settled_at is not None:
-        return decision.settled_at
-    return math.inf if decision.outcome == "pending" else decision.ready_at or decision.timestamp
-
-
-def _as_of(found: npt.NDArray[Any], moment: float) -> npt.NDArray[Any]:
-    """Rows, which are the caller's own, as they stood at a moment: what was not known then is under way, and runs end there."""
-    late = found["settled"] > moment
-    found["outcome"][late] = OUTCOMES.index("pending")
-    grew = found["action"] == ACTIONS.index("scale_up")
-    found["kind"][late] = np.where(grew[late], KINDS.index("up"), KINDS.index("down"))
-    runs_on = found["end"] > moment
-    found["end"][runs_on] = moment
-    found["evaluations"][runs_on] = np.where(found["start"][runs_on] < moment, 0, 1)
-    return found
 
 
 _SAME = ("code", "actor", "policy", "policy_version", "parameters", "current", "desired", "bounded")

@@ -5,20 +5,20 @@ No engine, no policy, no lock in here: the manager calls it under its own lock, 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from drm.cloud.kinds import Kinds
 from drm.errors import CapacityError, EngineError, InfeasibleError, InvalidValueError
+from drm.feasibility import Feasibility, Infeasible, amounts
 from drm.fleet import Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, UNITS, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
+from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
 from drm.observation import Observation, TaskReport
-from drm.placement import blocking_resource, fits, place
+from drm.placement import place
 from drm.reservations import Reservations
 from drm.snapshot import MOST_LINES, WaitingLine, utilization
 from drm.task_times import TaskTimes
@@ -32,17 +32,6 @@ MAX_REQUEUES = 3
 
 LOST_KEPT_SECONDS = 600.0
 """How long a worker that went without being asked to stays in view."""
-
-
-@dataclass(frozen=True, slots=True)
-class Infeasible:
-    """Queued tasks that no worker of the pool could ever hold."""
-
-    tasks: int
-    reason: str
-    """Which resource blocks the first of them, and what the largest worker has of it."""
-    enough: str
-    """What would do."""
 
 
 class Pool:
@@ -63,9 +52,7 @@ class Pool:
         self._seen_ids: tuple[str, ...] = ()
         self._matched_ids: tuple[str, ...] = ()
         self._seen_rows = np.empty(0, dtype=np.intp)
-        self._hoped_for: FloatArray = np.empty((0, 4))
-        self._largest: FloatArray = np.empty((0, 4))
-        self._feasible: dict[Resources, bool] = {}
+        self._feasibility = Feasibility()
 
     def account(self, seen: Observation, now: float) -> None:
         """Takes over all that the engine saw: ended tasks first, so that a result outlives its worker, then members, then measurements."""
@@ -136,11 +123,11 @@ class Pool:
     def reserve(self, request: Resources, now: float, ttl_seconds: float | None) -> Reservation:
         """A claim on the best fitting worker; InfeasibleError where none could ever hold it, CapacityError where none can now."""
         if not self.is_feasible(request):
-            raise InfeasibleError(self._infeasible_reason(request))
+            raise InfeasibleError(self._feasibility.reason(request))
         fleet = self.fleet
         (rows,) = place(fleet.free(), fleet.open_slots(), fleet.capacity, request.vector()[None], np.array([1]))
         if not len(rows):
-            raise CapacityError(f"no running worker has {_amounts(request)} free now: release something, wait, or add workers")
+            raise CapacityError(f"no running worker has {amounts(request)} free now: release something, wait, or add workers")
         return self.reservations.book(int(rows[0]), request, now, ttl_seconds)
 
     def release(self, reservation_id: str) -> None:
@@ -204,11 +191,7 @@ class Pool:
 
     def is_feasible(self, request: Resources) -> bool:
         """Whether a worker of the fleet, or one that could be launched, holds this request when empty. True where nothing is known."""
-        known = self._feasible.get(request)
-        if known is None:
-            largest = self._largest
-            known = self._feasible[request] = bool(len(largest) == 0 or fits(largest, request.vector()).any())
-        return known
+        return self._feasibility.of(request)
 
     def infeasible(self) -> Infeasible | None:
         """The queued tasks that could run nowhere; None where all could run."""
@@ -216,8 +199,8 @@ class Pool:
         if not lines:
             return None
         request = lines[0][0]
-        enough = f"a worker type with {_amounts(request)}"
-        return Infeasible(sum(count for _, count in lines), self._infeasible_reason(request), enough)
+        enough = f"a worker type with {amounts(request)}"
+        return Infeasible(sum(count for _, count in lines), self._feasibility.reason(request), enough)
 
     def _match_members(self, seen: Observation, now: float) -> None:
         fleet = self.fleet
@@ -282,35 +265,10 @@ class Pool:
             self.tasks.end(replace(report, reason=f"{report.reason}; it was tried {task.attempt} times"), now)
 
     def _weigh_feasibility(self) -> None:
-        """Finds the distinct capacities that a task could hope for; what was known of requests holds as long as these stay the same."""
         rows = self.fleet.capacity[~np.isin(self.fleet.states, (LOST, DRAINING))]
         if self.worker_types:
             rows = np.vstack([rows, *(one.shape.vector() for one in self.worker_types.values())])
-        if not np.array_equal(rows, self._hoped_for):
-            self._hoped_for = rows
-            self._largest = np.unique(rows, axis=0)
-            self._feasible.clear()
+        self._feasibility.weigh(rows)
 
     def _line_reason(self, request: Resources) -> str:
-        return "waits for a worker with room" if self.is_feasible(request) else self._infeasible_reason(request)
-
-    def _infeasible_reason(self, request: Resources) -> str:
-        blocking = blocking_resource(self._largest, request.vector())
-        name = RESOURCES[blocking]
-        most = self._largest[:, blocking].max(initial=0.0)
-        return (
-            f"no worker could ever hold {_amounts(request)}: the largest has {_amount(name, most)} of {name}. "
-            "Ask for less, or add larger workers"
-        )
-
-
-def _amounts(request: Resources) -> str:
-    asked: Iterable[str] = (f"{name} {_amount(name, amount)}" for name, amount in request.as_dict().items() if amount)
-    return ", ".join(asked) or "an empty request"
-
-
-def _amount(name: str, amount: float) -> str:
-    if UNITS[name] != "bytes":
-        return f"{amount:g} {UNITS[name]}"
-    power = min(4, int(math.log(amount, 1024))) if amount >= 1 else 0
-    return f"{amount / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+        return "waits for a worker with room" if self.is_feasible(request) else self._feasibility.reason(request)

@@ -35,7 +35,7 @@ def layout() -> list[Component]:
                 html.Div(
                     [
                         html.H2("By provider over time, and what was spent"),
-                        segments(ids.CLOUD_BY, "Spent by", {name: name.capitalize() for name in BY}),
+                        segments(ids.CLOUD_BY, "Spent by", {name: f"by {name}" for name in BY}),
                     ],
                     className="drm-card-head",
                 ),

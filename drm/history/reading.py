@@ -17,7 +17,9 @@ from drm.history.file import HistoryFile
 from drm.history.from_rows import KIND_COLUMNS, TASK_COLUMNS, kind_of, task_of
 from drm.history.lifetimes import MOST_ENDED, Lifetime
 from drm.history.schema import VIEWS
-from drm.ledger import COLUMNS, ROWS_KEPT, KeptDecisions, first_of_newest
+from drm.ledger import ROWS_KEPT, KeptDecisions
+from drm.ledger_blocks import first_of_newest
+from drm.ledger_columns import COLUMNS
 from drm.ledger_query import ACTIONS, KINDS, OUTCOMES
 from drm.model import InstanceKind, Resources, Task
 
@@ -106,7 +108,7 @@ def kept_decisions(file: HistoryFile) -> KeptDecisions | None:
         "SELECT unnest(worker_ids), id FROM decisions WHERE len(worker_ids) > 0 AND id >= ? ORDER BY id", [int(columns["id"][0])]
     ):
         by_worker[worker_id].append(decision_id)
-    newest = decisions(file, first_of_newest(columns), int(columns["id"][-1]))
+    newest = decisions(file, first_of_newest(columns["id"]), int(columns["id"][-1]))
     return KeptDecisions(columns, tuple(words), by_worker, newest)
 
 

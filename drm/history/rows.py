@@ -18,7 +18,7 @@ from drm.history.buckets import ClosedCells, ClosedSeries, OpenBucket, metric_na
 from drm.history.lifetimes import Lifetime
 from drm.history.schema import METRICS, PURPOSES
 from drm.history.worker_spends import Block
-from drm.ledger import settled_at
+from drm.ledger_columns import settled_at
 from drm.model import InstanceKind
 from drm.tasks import TaskChange
 

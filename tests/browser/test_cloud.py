@@ -131,7 +131,7 @@ def test_the_comparison_follows_what_is_typed_and_is_in_the_address(watched: Wat
     expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text("choose one of c5.xlarge", timeout=FIGURE_TIMEOUT)
     expect(page.locator(f"#{ids.INSTANCE_TYPES} option[value='c5.xlarge']")).to_have_count(1)
     page.get_by_label("Instance type").fill("c5.xlarge")
-    page.get_by_label("Region").select_option("eu-west-1")
+    page.get_by_label("Region", exact=True).select_option("eu-west-1")
     chosen = prices.find("c5.xlarge", "eu-west-1")
     assert chosen is not None
     expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text(f"costs {chosen.hourly:g} USD an hour", timeout=FIGURE_TIMEOUT)

@@ -293,6 +293,8 @@ def test_the_cookie_is_no_token_and_no_script_or_other_site_has_it(bare_app: Wir
     assert bare_app.test_client().get("/", headers={"Authorization": f"Bearer {value}"}).status_code == 401
     secure = bare().test_client().post("/login", data={"token": TOKEN}, base_url="https://localhost").headers["Set-Cookie"]
     assert "Secure" in secure
+    behind_a_proxy = {"X-Forwarded-Proto": "https"}
+    assert "Secure" in bare().test_client().post("/login", data={"token": TOKEN}, headers=behind_a_proxy).headers["Set-Cookie"]
 
 
 @pytest.mark.parametrize("value", ["", "x", TOKEN, "0" * 64])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from drm.decision import Input, ScalingDecision
 from drm.errors import InvalidValueError, UnknownIdError
-from drm.ledger import BLOCK, WHOLE_BLOCKS, Ledger
+from drm.ledger import Ledger
+from drm.ledger_blocks import BLOCK, WHOLE_BLOCKS
 from drm.ledger_query import KINDS, Query
 
 
@@ -157,7 +158,7 @@ def test_packed_decisions_come_back_whole_and_take_late_outcomes() -> None:
     """Old blocks are packed; a decision in one reads as it was written, also after its outcome came late."""
     ledger = Ledger()
     written = [ledger.append(decision(float(at), "scale_up", f"code{at % 7}", count=at)) for at in range(BLOCK * (WHOLE_BLOCKS + 8))]
-    assert ledger._packed and [ledger.get(one.id) for one in written] == written
+    assert ledger._decisions._packed and [ledger.get(one.id) for one in written] == written
     ledger.amend(3, outcome="partial", error="half of it")
     assert (ledger.get(3).outcome, ledger.get(3).count, ledger.get(4)) == ("partial", 2, written[3])
     assert ledger.ids(Query(outcome="partial")) == [3]

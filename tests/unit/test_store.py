@@ -23,7 +23,7 @@ from drm.history.lifetimes import Lifetime
 from drm.history.reading import decisions
 from drm.history.runs import NOT_RUNNING
 from drm.history.store import GRACE_SECONDS
-from drm.ledger import BLOCK, WHOLE_BLOCKS
+from drm.ledger_blocks import BLOCK, WHOLE_BLOCKS
 from drm.ledger_query import Query
 from drm.model import Resources, Task
 from drm.snapshot import Snapshot
@@ -195,7 +195,7 @@ def test_old_decisions_are_read_when_somebody_asks(tmp_path: Path, monkeypatch: 
     assert asked[1:] == [(0, BLOCK - 1), (BLOCK, 2 * BLOCK - 1)]
     assert documents(ledger) == before
     after.store.file.close()
-    ledger._thawed.clear()
+    ledger._decisions._thawed.clear()
     assert 0 < len(ledger.query(Query(limit=1000))) < len(before)
     after.store.file.open()
     assert documents(ledger) == before
@@ -211,8 +211,8 @@ def test_decisions_of_two_runs_are_packed_and_forgotten_alike(tmp_path: Path) ->
     whole = many_decisions(middle, 600)
     ledger = middle.manager.ledger
     assert whole.keys() > first.keys() and {number: whole[number] for number in first} == first
-    assert [one for one in ledger._packed if ledger._packed[one]]
-    assert len(ledger._whole) <= (WHOLE_BLOCKS + 2) * BLOCK
+    assert [one for one in ledger._decisions._packed if ledger._decisions._packed[one]]
+    assert len(ledger._decisions._whole) <= (WHOLE_BLOCKS + 2) * BLOCK
     middle.end()
     last = simulated(tmp_path, middle.now, retention_days=0.5)
     last.run(3)
@@ -221,7 +221,7 @@ def test_decisions_of_two_runs_are_packed_and_forgotten_alike(tmp_path: Path) ->
     last.store._recorder._next_retention = 0.0
     last.tick()
     last.flush()
-    last.manager.ledger._thawed.clear()
+    last.manager.ledger._decisions._thawed.clear()
     assert documents(last.manager.ledger).keys() == still.keys()
     (oldest,) = last.store.file.read("SELECT min(id) FROM decisions")
     assert oldest[0] == min(still)
