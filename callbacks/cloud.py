@@ -12,7 +12,7 @@ from drm.callbacks import cloud_body, time_words
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.cloud.price_list import read_price_list
 from drm.errors import InvalidValueError
-from drm.figures import cloud, cloud_text
+from drm.figures import cloud, cloud_text, comparison_text
 from drm.state import DRMState
 
 KEY = "cloud"
@@ -81,7 +81,7 @@ def register(app: Dash, state: DRMState) -> None:
         if hidden or prices().problem:
             return no_update, no_update
         found, _ = prices().search(_text(instance_type), _text(region), MOST_OFFERED)
-        options = [html.Option(value=one.name, label=cloud_text.option_text(one)) for one in found]
+        options = [html.Option(value=one.name, label=comparison_text.option_text(one)) for one in found]
         return options, list(prices().regions)
 
 

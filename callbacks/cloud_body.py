@@ -13,7 +13,7 @@ from drm.callbacks.money_link import money_link
 from drm.cloud.comparison import compare
 from drm.cloud.price_list import PriceList
 from drm.cloud.totals import Totals
-from drm.figures import cloud_text
+from drm.figures import cloud_text, comparison_text
 from drm.snapshot import Snapshot
 
 HEADS = ("Provider", "Region", "Type", "Market", "Instances", "Price an hour", "Rate an hour", "Spent")
@@ -50,8 +50,8 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
         return [html.P(prices.problem, className="drm-sentence")]
     worker_type = prices.find(name.strip().lower(), region)
     if worker_type is None:
-        return [html.P(cloud_text.no_such_type(prices, name, region), className="drm-sentence")]
-    told, age = cloud_text.price_text(prices, worker_type, snapshot.time)
+        return [html.P(comparison_text.no_such_type(prices, name, region), className="drm-sentence")]
+    told, age = comparison_text.price_text(prices, worker_type, snapshot.time)
     rows = [
         html.Tr(
             [
@@ -60,13 +60,13 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
             ]
         )
         for title, amounts in (("The pool's capacity", snapshot.totals(snapshot.capacity)), ("The demand now", snapshot.demand))
-        for texts in [cloud_text.comparison_row("", amounts, compare(amounts, worker_type), worker_type)[1:]]
+        for texts in [comparison_text.comparison_row("", amounts, compare(amounts, worker_type), worker_type)[1:]]
     ]
     return [
         html.P(told),
         *([html.P(age, className="drm-warning")] if age else []),
         html.Div(_table(COMPARED_HEADS, rows, 2), className="drm-scroll"),
-        html.P(cloud_text.formula(worker_type), className="drm-note"),
+        html.P(comparison_text.formula(worker_type), className="drm-note"),
     ]
 
 

@@ -18,7 +18,7 @@ from drm.cloud.totals import Problem, Totals
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
-from drm.figures import cloud, cloud_text
+from drm.figures import cloud, cloud_text, comparison_text
 from drm.figures.units import money
 from drm.manager import DynamicResourceManager
 from drm.model import Price, Resources, WorkerType
@@ -276,11 +276,11 @@ def test_the_comparison_is_the_formula() -> None:
     prices = PriceList("a list", "2026-01-01", {"t": Resources(cpu=2, memory=8 * GIB)}, {"t": {"r": 0.096}})
     worker_type = prices.find("t", "r")
     assert worker_type is not None
-    row = cloud_text.comparison_row(
+    row = comparison_text.comparison_row(
         "capacity", np.array([12, 24 * GIB, 0, 0]), compare(np.array([12, 24 * GIB, 0, 0]), worker_type), worker_type
     )
     assert row == ["capacity", "12 cores, 24 GiB of memory", "6", "CPU", "0.576 USD", "420.48 USD"]
-    assert "the largest counts" in cloud_text.formula(worker_type)
+    assert "the largest counts" in comparison_text.formula(worker_type)
 
 
 @pytest.mark.parametrize(("days", "stale"), [(STALE_DAYS - 1, False), (STALE_DAYS + 1, True)])
@@ -289,10 +289,10 @@ def test_a_price_is_marked_once_it_is_older_than_90_days(days: int, stale: bool)
     prices = PriceList("a list", "2026-01-01", {"t": Resources(cpu=2)}, {"t": {"r": 1.0}})
     worker_type = prices.find("t", "r")
     assert worker_type is not None
-    told, age = cloud_text.price_text(prices, worker_type, 1_767_225_600.0 + days * 86_400)
+    told, age = comparison_text.price_text(prices, worker_type, 1_767_225_600.0 + days * 86_400)
     assert "Source: a list, dated 2026-01-01." in told and bool(age) == stale
     undated = PriceList("a list", "", prices.types, prices.hourly)
-    assert "no date" in cloud_text.price_text(undated, worker_type, START)[1]
+    assert "no date" in comparison_text.price_text(undated, worker_type, START)[1]
 
 
 def test_types_are_offered_as_they_are_typed(page: Page) -> None:
