@@ -32,8 +32,8 @@ from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
 from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
 from drm.past_ledger import PastLedger
-from drm.past_spend import nothing_spent, spend_until
-from drm.period_spend import PeriodSpend, period_spend
+from drm.past_spend import spend_until
+from drm.period_spend import PeriodSpend, nothing_spent, period_spend
 from drm.placement import fits
 from drm.snapshot import MOST_LINES, Snapshot, TaskCounts, WaitingLine
 from drm.task_times import WAITS

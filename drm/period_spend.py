@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drm.budget import PERIODS, Budget, Period, extent
-from drm.cloud.accrual import HOUR_SECONDS, Accrual, Spend
+from drm.cloud.accrual import HOUR_SECONDS, STATES, Accrual, Spend
 from drm.history.spend_marks import SpendMarks
 from drm.model import FloatArray, InstanceKind
 
@@ -81,13 +81,18 @@ def _seconds_between(start: Spend | None, end: Spend) -> FloatArray:
     return seconds
 
 
+def nothing_spent(since: float) -> Spend:
+    """What had been charged when the counting began."""
+    return Spend(since, since, (), np.empty((0, STATES), np.int64), np.empty(0), 0.0)
+
+
 def period_spend(period: Period, moment: float, last: Spend | None, marks: SpendMarks) -> PeriodSpend:
     """The period that holds a moment, up to `last`, the newest look that is not after it (None: there was none).
 
     Sums are kept of the first tick of each hour at least, so the one after the start leaves out less than a tick.
     """
     start, end = extent(period, moment)
-    if last is None or math.isnan(last.time):
+    if last is None or math.isnan(last.since):
         return PeriodSpend(period, start, end, math.nan, math.nan, 0.0, "")
     return _since(period, start, end, last, _base(start, last, marks), is_whole=marks.at(start) is not None)
 
@@ -107,7 +112,7 @@ class PeriodSpends:
         """What was spent in the period that holds `now`, as of the last look."""
         last = self._accrual.spend
         start, end = extent(period, now)
-        if math.isnan(last.time):
+        if math.isnan(last.since):
             return PeriodSpend(period, start, end, math.nan, math.nan, 0.0, "")
         begun = self._begun.get(period)
         if begun is None or begun[0] != start:
@@ -128,8 +133,9 @@ class PeriodSpends:
 
 
 def _base(start: float, last: Spend, marks: SpendMarks) -> Spend:
-    """The sums at the first mark that is not before the start; those of now where none has been made since."""
-    return marks.after(start) or last
+    """The sums at the first mark that is not before the start, or those of now where none has been made since; none where counting began
+    within the period."""
+    return nothing_spent(last.since) if last.since >= start else marks.after(start) or last
 
 
 def _since(period: Period, start: float, end: float, last: Spend, base: Spend, *, is_whole: bool) -> PeriodSpend:

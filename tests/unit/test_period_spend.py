@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
 from drm.errors import InvalidValueError
 from drm.history.spend_marks import SpendMarks
+from drm.history.store import HistoryStore
 from drm.manager import DynamicResourceManager
 from drm.model import STATE_CODE, InstanceKind, Price
 from drm.period_spend import PeriodSpends, period_spend, spent_between
@@ -105,6 +108,32 @@ def test_a_long_month_is_remembered_beyond_what_the_marks_hold() -> None:
     now = MONDAY + 26 * DAY + 20 * HOUR
     assert looks.spends.read("month", now).spent == pytest.approx((30 * 24 + 20) * 2.0)
     assert period_spend("month", now, looks.accrual.spend, looks.marks).spent < 30 * 24 * 2.0
+
+
+def test_a_restart_goes_on_with_the_day(tmp_path: Path) -> None:
+    """A run that ends within its first minutes, before the second mark, and the next one: nothing is forgotten, from its first look on."""
+    budget = Budget(day=100.0)
+
+    def run(since: float, ticks: int) -> list[float]:
+        found = []
+        with (
+            closing(HistoryStore(tmp_path)) as store,
+            DynamicResourceManager(
+                SimulatedEngine(20, 1), bounds=Bounds(5, 20), budget=budget, interval_seconds=10.0, now=since, store=store
+            ) as manager,
+        ):
+            for tick in range(ticks):
+                manager.advance(since + 10.0 * tick)
+                decision = manager.snapshot.last_decision
+                assert decision is not None
+                inputs = {one.name: one.value for one in decision.inputs}
+                found.append(inputs.get("day_spent", 0.0))
+            assert manager.period_spend("day").since == MONDAY + HOUR
+            return [*found, manager.period_spend("day").spent]
+
+    first = run(MONDAY + HOUR, 12)
+    second = run(MONDAY + 2 * HOUR, 12)
+    assert 0 == first[0] < first[-1] and second[0] == pytest.approx(first[-1]) and second[-1] > first[-1]
 
 
 @pytest.mark.parametrize(("kinds", "currency"), [((CHEAP, UNPRICED), "USD"), ((CHEAP, OTHER), ""), ((UNPRICED,), "")])
