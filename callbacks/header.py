@@ -9,6 +9,7 @@ from typing import Any
 from dash import Dash, Input, Output, no_update
 
 from drm import ids
+from drm.analysis.outlook import one_rate
 from drm.callbacks import spending, summary, time_words
 from drm.callbacks.ticks import read_tick, view_at
 from drm.figures import budget_text
@@ -46,7 +47,7 @@ def register(app: Dash, state: DRMState) -> None:
         recorded, is_warning = state.recording.told(now)
         problem = time_words.tick_problem(asked.range_text, asked.at, now)
         past = "" if view.moment is None else "PAST of "
-        told_budget = budget_text.briefly(budgets(view), view.budget, snapshot.cost_rate)
+        told_budget = budget_text.briefly(budgets(view), view.budget, one_rate(snapshot))
         told = {
             "ok": health.ok,
             "error": plain(health.error, 200),

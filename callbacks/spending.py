@@ -9,7 +9,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.analysis.outlook import Outlook, look_ahead
+from drm.analysis.outlook import Outlook, look_ahead, one_rate
 from drm.analysis.spend_course import STEPS_SECONDS, course
 from drm.budget import PERIODS, Period
 from drm.callbacks import spending_body
@@ -51,7 +51,7 @@ def register(app: Dash, state: DRMState) -> None:
             raise InvalidValueError(f"the period must be one of {', '.join(PERIODS)}, got {period!r}: reload the page")
         asked = read_tick(tick)
         view = view_at(state, asked.at)
-        ahead, rate = ahead_of(view, period), view.snapshot.cost_rate
+        ahead, rate = ahead_of(view, period), one_rate(view.snapshot)
         spend, budget = ahead.spend, view.budget
         minute = 0 if math.isnan(spend.until) else spend.until // REDRAWN_SECONDS
         etag = f"{period} {spend.start} {minute} {asked.scheme} {view.moment} {ahead.budget}"

@@ -20,6 +20,7 @@ from drm.cloud.accrual import HOUR_SECONDS
 from drm.history.levels import BUCKETS, STEPS_SECONDS
 from drm.model import FloatArray
 from drm.period_spend import PeriodSpend
+from drm.snapshot import Snapshot
 from drm.view import View
 
 HOURS_OF_DAY = 24
@@ -97,13 +98,20 @@ def outlook(
     )
 
 
+def one_rate(snapshot: Snapshot) -> float:
+    """What the pool costs per hour; NaN where a price is not known, or prices are in several currencies."""
+    here = {snapshot.kinds[number].price for number in np.unique(snapshot.kind).tolist()}
+    currencies = {price.currency for price in here if price is not None}
+    return snapshot.cost_rate if len(currencies) < 2 else math.nan
+
+
 def look_ahead(view: View, period: Period) -> Outlook:
     """The running day or month of the pool that a view shows, by the rates of the 30 days before."""
     window = view.fleet(DAYS_SECONDS, BUCKETS)
     rates = window.mean.get("cost_rate", np.full(len(window.times), math.nan))
     snapshot = view.snapshot
     spend, most = view.period_spend(period), view.budget.most(period)
-    return outlook(spend, view.end(), snapshot.cost_rate, window.times, rates, most, snapshot.currency)
+    return outlook(spend, view.end(), one_rate(snapshot), window.times, rates, most, snapshot.currency)
 
 
 def _edges(now: float, end: float) -> FloatArray:

@@ -14,6 +14,8 @@ from drm.figures.ladder_text import kind_text
 from drm.figures.units import UNKNOWN, count, duration, money, number, percent
 
 ENDINGS = {1: "st", 2: "nd", 3: "rd", 21: "st", 22: "nd", 23: "rd", 31: "st"}
+MANY_TIMES = 10.0
+"""From here on a share is told as so many times."""
 PATTERN = {"days": "at the present pattern", "day": "at the pattern of the one day that is known", "present": "at the present rate"}
 
 
@@ -42,7 +44,7 @@ def briefly(outlooks: Iterable[Outlook], budget: Budget, rate: float) -> str:
         if spend.spent >= ahead.budget:
             return f"the {spend.period}'s budget is spent"
         if level > ahead.budget:
-            return f"{_beyond(level, ahead.budget)} over budget at the {spend.period}'s end"
+            return f"budget: {_beyond(level, ahead.budget)} at the {spend.period}'s end"
         if high > ahead.budget:
             return f"the {spend.period}'s budget may not hold"
         if math.isnan(level):
@@ -64,10 +66,10 @@ def alert(ahead: Outlook) -> str:
         return f"{named}: whether it will hold is {UNKNOWN}, because what the pool costs an hour is."
     if level > budget:
         beyond = _beyond(level, budget)
-        return f"{named} will be spent {when(ahead.over_at, ahead)} {PATTERN[ahead.basis]}; {beyond} over at the {whole}'s end."
+        return f"{named} will be spent {when(ahead.over_at, ahead)} {PATTERN[ahead.basis]}; {beyond} at the {whole}'s end."
     if high > budget:
         beyond = _beyond(high, budget)
-        return f"{named} may be spent {when(ahead.may_be_over_at, ahead)} already: the forecast's range ends {beyond} above it."
+        return f"{named} may be spent {when(ahead.may_be_over_at, ahead)} already: the forecast's range ends {beyond}."
     return ""
 
 
@@ -80,8 +82,8 @@ def tiles(ahead: Outlook, budget: Budget, rate: float) -> list[Tile]:
     part = "" if spend.is_whole or math.isnan(spend.since) else "; nothing is kept of before"
     low, high = (money(float(line[-1]), "") for line in (ahead.low, ahead.high))
     has = math.isfinite(ahead.budget)
-    used = percent(spend.spent / ahead.budget) if has else ""
-    will = f", {percent(level / ahead.budget)} at its end" if has and math.isfinite(level) else ""
+    used = _share(spend.spent / ahead.budget) if has else ""
+    will = f", {_share(level / ahead.budget)} at its end" if has and math.isfinite(level) else ""
     return [
         Tile("rate", "Spend rate", f"{money(rate, currency)}/h" if math.isfinite(rate) else UNKNOWN, hourly, _is_over(rate, budget.hour)),
         Tile("spent", f"Spent this {whole}", money(spend.spent, currency), f"{began}{part}"),
@@ -142,7 +144,7 @@ def when(time: float, ahead: Outlook) -> str:
 def _of_rate(budget: Budget, rate: float) -> str:
     if budget.hour is None or not rate > budget.hour:
         return ""
-    return f"The pool costs {money(rate, '')} an hour, {_beyond(rate, budget.hour)} above its budget of {money(budget.hour, '')}."
+    return f"The pool costs {money(rate, '')} an hour, its budget is {money(budget.hour, '')}: {_beyond(rate, budget.hour)}."
 
 
 def _is_over(rate: float, most: float | None) -> bool:
@@ -150,5 +152,11 @@ def _is_over(rate: float, most: float | None) -> bool:
 
 
 def _beyond(amount: float, budget: float) -> str:
-    share = amount / budget - 1
-    return "less than 1 %" if share < 0.005 else percent(share)
+    over = amount / budget - 1
+    if over >= MANY_TIMES:
+        return f"{_share(over + 1)} as much"
+    return f"{'less than 1 %' if over < 0.005 else percent(over)} over"
+
+
+def _share(share: float) -> str:
+    return percent(share) if share < MANY_TIMES else f"{number(share)} times"

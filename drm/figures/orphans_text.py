@@ -15,9 +15,7 @@ NONE_ASKED = (
     "Nobody has asked the providers yet. A program does by manager.cloud.orphans(), which tells instances with a pool's mark on which no "
     "worker stands, and workers without an instance; no tick and no page waits for a provider."
 )
-NO_PROVIDER = (
-    "None can be: no provider is configured that would have instances of its own; all workers are processes that this program knows."
-)
+NO_PROVIDER = "None can be: no provider is configured that would have to be asked what it has."
 PAST = "What providers had at this moment is not kept."
 
 

@@ -16,10 +16,12 @@ from drm.analysis.outlook import Outlook, look_ahead, outlook
 from drm.analysis.spend_course import STEPS_SECONDS, course
 from drm.budget import Budget, Period, extent
 from drm.decision import Bounds
+from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
-from drm.figures import budget_text, spending
+from drm.figures import budget_text, spending, summary
 from drm.figures.units import money
 from drm.manager import DynamicResourceManager
+from drm.model import Price, Resources, WorkerType
 from drm.period_spend import PeriodSpend
 from drm.state import DRMState
 from tests.unit.page_pool import state_with_history
@@ -72,7 +74,7 @@ def ahead(period: Period, spent: float, budget: float, hourly: float, now: float
         ),
         (
             ahead("day", 0, 26, 2, days=4, sway=1),
-            "The day's budget of 26.00 EUR may be spent at 19:07 UTC already: the forecast's range ends 69 % above it.",
+            "The day's budget of 26.00 EUR may be spent at 19:07 UTC already: the forecast's range ends 69 % over.",
         ),
         (
             ahead("day", math.nan, 26, 2),
@@ -91,11 +93,11 @@ def test_a_budget_that_will_not_hold_says_when(told: Outlook, words: str) -> Non
 
 def test_the_rate_has_a_budget_of_its_own() -> None:
     """And the header is told the most pressing in a few words."""
-    assert budget_text.alerts(Budget(hour=2.0), 2.3, []) == ["The pool costs 2.30 an hour, 15 % above its budget of 2.00."]
+    assert budget_text.alerts(Budget(hour=2.0), 2.3, []) == ["The pool costs 2.30 an hour, its budget is 2.00: 15 % over."]
     assert budget_text.alerts(Budget(hour=2.0), 2.0, []) == budget_text.alerts(Budget(hour=2.0), math.nan, []) == []
     brief = [
         (ahead("day", 45, 40, 2), "the day's budget is spent"),
-        (ahead("month", 700, 800, 1.5, days=3), "39 % over budget at the month's end"),
+        (ahead("month", 700, 800, 1.5, days=3), "budget: 39 % over at the month's end"),
         (ahead("day", 0, 26, 2, days=4, sway=1), "the day's budget may not hold"),
         (ahead("day", 1, 26, math.nan), "the day's budget: unknown"),
         (ahead("day", 1, 260, 2), ""),
@@ -103,6 +105,23 @@ def test_the_rate_has_a_budget_of_its_own() -> None:
     for one, words in brief:
         assert budget_text.briefly([one], Budget(), 2.0) == words
     assert budget_text.briefly([brief[-1][0]], Budget(hour=1.0), 2.0) == "above the hour's budget"
+
+
+def test_what_is_many_times_as_much_is_said_so() -> None:
+    """Thousands of percent are hard to read."""
+    far = ahead("day", 0, 0.02, 9)
+    assert budget_text.alert(far).endswith("5400 times as much at the day's end.")
+    assert budget_text.tiles(far, Budget(day=0.02), 9.0)[-1].note == "0 % spent, 5400 times at its end"
+
+
+def test_a_rate_without_a_name_of_its_currency_is_known_and_one_of_two_currencies_is_not() -> None:
+    """--worker-price names none."""
+    for currencies, told in ((("", ""), "4/h"), (("EUR", "EUR"), "4 EUR/h"), (("EUR", "USD"), "")):
+        types = [WorkerType(name, Resources(cpu=1), Price(2.0, one, "", "")) for name, one in zip("ab", currencies, strict=True)]
+        manager = DynamicResourceManager(ExternalEngine(), worker_types=types, now=START)
+        for name in "ab":
+            manager.register_worker(name, capacity=Resources(cpu=1), labels={"worker_type": name})
+        assert summary.cost_text(manager.advance(START)) == told
 
 
 def test_the_card_agrees_with_the_sums_of_the_pool(state: DRMState, page: Page) -> None:
@@ -142,7 +161,7 @@ def test_the_header_and_the_card_tell_the_alerts(state: DRMState, page: Page) ->
     header = page.call(ids.HEALTH, drm_shell_tick=TICK)
     assert header[ids.summary("cost", "warning")]["children"] == "the day's budget is spent"
     told = json.dumps(page.call(ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period="day")[ids.SPENDING_ALERTS]["children"])
-    assert "The day's budget of 2.00 USD is spent" in told and "above its budget of 0.01" in told
+    assert "The day's budget of 2.00 USD is spent" in told and "its budget is 0.01" in told
     layout = json.dumps(page.client.get("/drm-dashboard/_dash-layout").json)
     assert f'"data-drm-parts": "{ids.CLOUD_TABLE}"' in layout and f'"data-drm-parts": "{ids.SPENDING_TILES}"' in layout
 
