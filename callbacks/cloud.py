@@ -12,7 +12,7 @@ from drm.callbacks import cloud_body, time_words
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.cloud.price_list import read_price_list
 from drm.errors import InvalidValueError
-from drm.figures import cloud, cloud_text
+from drm.figures import cloud, cloud_text, comparison_text
 from drm.state import DRMState
 
 KEY = "cloud"
@@ -39,20 +39,23 @@ def register(app: Dash, state: DRMState) -> None:
         Input(ids.tick(KEY), "data"),
         Input(ids.INSTANCE_TYPE, "value"),
         Input(ids.CLOUD_REGION, "value"),
+        Input(ids.CLOUD_BY, "value"),
         State(ids.drawn(KEY), "data"),
         State(ids.COMPARISON_CARD, "hidden"),
         running=[(Output(ids.busy(KEY), "data"), True, False)],
         prevent_initial_call=True,
     )
-    def render(tick: object, instance_type: object, region: object, drawn: str | None, hidden: object) -> tuple[Any, ...]:
+    def render(tick: object, instance_type: object, region: object, by: object, drawn: str | None, hidden: object) -> tuple[Any, ...]:
         if tick is None:
             return (no_update,) * 9
+        if by not in cloud.BY:
+            raise InvalidValueError(f"what was spent is shown by one of {', '.join(cloud.BY)}, got {by!r}: reload the page")
         asked = read_tick(tick)
         view = view_at(state, asked.at)
         snapshot, window, totals = view.snapshot, view.fleet(asked.range_seconds, cloud.COLUMNS), view.cloud_totals()
         simulated = snapshot.source.kind == "simulated"
-        etag = f"{window.etag} {asked.range_seconds} {asked.scheme} {view.moment}"
-        figure = cloud.build(window, totals, asked.scheme, asked.range_seconds) if etag != drawn else None
+        etag = f"{window.etag} {asked.range_seconds} {asked.scheme} {view.moment} {by}"
+        figure = cloud.build(window, totals, asked.scheme, asked.range_seconds, str(by)) if etag != drawn else None
         nothing = time_words.nothing_recorded(view.moment, "a worker that joins begins the history")
         return (
             figure if figure else no_update if etag == drawn else {"data": [], "layout": {}},
@@ -78,7 +81,7 @@ def register(app: Dash, state: DRMState) -> None:
         if hidden or prices().problem:
             return no_update, no_update
         found, _ = prices().search(_text(instance_type), _text(region), MOST_OFFERED)
-        options = [html.Option(value=one.name, label=cloud_text.option_text(one)) for one in found]
+        options = [html.Option(value=one.name, label=comparison_text.option_text(one)) for one in found]
         return options, list(prices().regions)
 
 

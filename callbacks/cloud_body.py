@@ -8,10 +8,12 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from drm import ids
+from drm.callbacks.money_link import money_link
 from drm.cloud.comparison import compare
 from drm.cloud.price_list import PriceList
 from drm.cloud.totals import Totals
-from drm.figures import cloud_text
+from drm.figures import cloud_text, comparison_text
 from drm.snapshot import Snapshot
 
 HEADS = ("Provider", "Region", "Type", "Market", "Instances", "Price an hour", "Rate an hour", "Spent")
@@ -31,10 +33,13 @@ def table(totals: Totals) -> Component | None:
     rows = []
     for row in cloud_text.table(totals):
         price: list[Any] = [row.price, *([html.Br(), html.Span(row.price_source, className="drm-note")] if row.price_source else [])]
+        price += [html.Br(), html.Span(row.price_age, className="drm-warning")] if row.price_age else []
         named = (row.instances,) if row.is_sum else (row.region, row.type, row.market, row.instances)
         title = html.Th(row.provider, scope="row", colSpan=len(HEADS) - NUMBER_HEADS - len(named))
         cells: list[Component] = [title, *(html.Td(text) for text in named)]
-        cells += [html.Td(price, className=NUMBERS), html.Td(row.rate, className=NUMBERS), html.Td(row.spent, className=NUMBERS)]
+        # What an amount was paid for stands in the account of its kind.
+        rate, spent = (money_link(text, ids.LADDER_TABLE, **{ids.LADDER_OF: row.kind}) for text in (row.rate, row.spent))
+        cells += [html.Td(price, className=NUMBERS), html.Td(rate, className=NUMBERS), html.Td(spent, className=NUMBERS)]
         rows.append(html.Tr(cells, className="drm-sum" if row.is_sum else None))
     return _table(HEADS, rows, NUMBER_HEADS) if rows else None
 
@@ -45,8 +50,8 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
         return [html.P(prices.problem, className="drm-sentence")]
     worker_type = prices.find(name.strip().lower(), region)
     if worker_type is None:
-        return [html.P(cloud_text.no_such_type(prices, name, region), className="drm-sentence")]
-    told, age = cloud_text.price_text(prices, worker_type, snapshot.time)
+        return [html.P(comparison_text.no_such_type(prices, name, region), className="drm-sentence")]
+    told, age = comparison_text.price_text(prices, worker_type, snapshot.time)
     rows = [
         html.Tr(
             [
@@ -55,13 +60,13 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
             ]
         )
         for title, amounts in (("The pool's capacity", snapshot.totals(snapshot.capacity)), ("The demand now", snapshot.demand))
-        for texts in [cloud_text.comparison_row("", amounts, compare(amounts, worker_type), worker_type)[1:]]
+        for texts in [comparison_text.comparison_row("", amounts, compare(amounts, worker_type), worker_type)[1:]]
     ]
     return [
         html.P(told),
         *([html.P(age, className="drm-warning")] if age else []),
         html.Div(_table(COMPARED_HEADS, rows, 2), className="drm-scroll"),
-        html.P(cloud_text.formula(worker_type), className="drm-note"),
+        html.P(comparison_text.formula(worker_type), className="drm-note"),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from dash import Dash, Input, Output, State, html, no_update
 
 from drm import ids
+from drm.analysis.decision_cost import decision_cost
 from drm.callbacks.explanation_body import body
 from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at
@@ -15,6 +16,8 @@ from drm.figures import explanation
 from drm.state import DRMState
 
 KEY, TAB = ids.EXPLANATION_KEY, "scaling"
+COST_SECONDS = 5.0
+"""What a decision has cost is told anew no more often."""
 
 
 def register(app: Dash, state: DRMState) -> None:
@@ -49,7 +52,9 @@ def register(app: Dash, state: DRMState) -> None:
         if decision is None:
             return "Why not then?", None, html.P("No evaluation is kept of this moment."), None
         until = decision.last_at
-        etag = f"{asked} {view.moment} {until} {decision.outcome} {decision.ready_at} {decision.first_task_at} {decision.granted}"
+        # What it costs grows with time.
+        grown = view.end() // COST_SECONDS if decision.count else 0
+        etag = f"{asked} {view.moment} {until} {decision.outcome} {decision.ready_at} {decision.first_task_at} {decision.granted} {grown}"
         if etag == drawn:
             return (no_update,) * 4
-        return explanation.title(decision), [decision.timestamp, until], body(decision), etag
+        return explanation.title(decision), [decision.timestamp, until], body(decision, decision_cost(view, decision)), etag

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
+from drm.analysis.decision_cost import DecisionCost
 from drm.decision import Blocker, ScalingDecision
-from drm.figures import explanation
+from drm.figures import decision_cost_text, explanation
 
 HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 """Bars say what the texts beside them say."""
 
 
-def body(decision: ScalingDecision) -> list[Component]:
-    """All of the explanation, from the sentence to the outcome."""
+def body(decision: ScalingDecision, cost: DecisionCost | None = None) -> list[Component]:
+    """All of the explanation, from the sentence to the outcome and what it cost."""
     columns = [
         html.Div([html.H3("From the policy's wish to the pool"), _steps(decision)]),
         html.Div([html.H3("What it rested on"), _inputs(decision)]),
@@ -25,15 +27,21 @@ def body(decision: ScalingDecision) -> list[Component]:
         *_blockers(decision),
         # What a person changed went through no steps.
         *([html.Div(columns, className="drm-columns")] if decision.steps else []),
-        html.Dl(
-            [
-                part
-                for label, text in (*explanation.outcome(decision), *explanation.facts(decision))
-                for part in (html.Dt(label), html.Dd(text))
-            ],
-            className="drm-facts",
-        ),
+        _facts([*explanation.outcome(decision), *explanation.facts(decision)]),
+        *([] if cost is None else _account(cost)),
     ]
+
+
+def _account(cost: DecisionCost) -> list[Component]:
+    return [
+        html.H3(decision_cost_text.heading(cost)),
+        _facts(decision_cost_text.facts(cost)),
+        html.P(decision_cost_text.formula(cost), className="drm-note"),
+    ]
+
+
+def _facts(found: Sequence[tuple[str, str]]) -> Component:
+    return html.Dl([part for label, text in found for part in (html.Dt(label), html.Dd(text))], className="drm-facts")
 
 
 def _blockers(decision: ScalingDecision) -> list[Component]:

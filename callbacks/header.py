@@ -9,8 +9,10 @@ from typing import Any
 from dash import Dash, Input, Output, no_update
 
 from drm import ids
-from drm.callbacks import summary, time_words
+from drm.analysis.outlook import one_rate
+from drm.callbacks import spending, summary, time_words
 from drm.callbacks.ticks import read_tick, view_at
+from drm.figures import budget_text
 from drm.figures.units import plain
 from drm.state import DRMState
 from drm.tabs import DEFAULT_RANGE, range_seconds
@@ -20,6 +22,7 @@ BADGES = {"live": "LIVE", "external": "EXTERNAL", "simulated": "SIMULATED"}
 
 def register(app: Dash, state: DRMState) -> None:
     """Adds the header's callback."""
+    budgets = spending.budgets()
 
     @app.callback(
         output={
@@ -44,6 +47,7 @@ def register(app: Dash, state: DRMState) -> None:
         recorded, is_warning = state.recording.told(now)
         problem = time_words.tick_problem(asked.range_text, asked.at, now)
         past = "" if view.moment is None else "PAST of "
+        told_budget = budget_text.briefly(budgets(view), view.budget, one_rate(snapshot))
         told = {
             "ok": health.ok,
             "error": plain(health.error, 200),
@@ -65,5 +69,5 @@ def register(app: Dash, state: DRMState) -> None:
             "words": problem or no_update,
             "unknown": " ".join(view.unknown),
             "recording": (plain(recorded, 400), "drm-warning" if is_warning else "drm-note"),
-            "summary": summary.fill(snapshot, view.scaling_events(seconds), seconds),
+            "summary": summary.fill(snapshot, view.scaling_events(seconds), seconds, told_budget),
         }

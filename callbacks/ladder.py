@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dash import Dash, Input, Output, no_update
@@ -12,6 +13,7 @@ from drm.callbacks import ladder_body
 from drm.callbacks.ticks import read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures import ladder_text
+from drm.model import InstanceKind
 from drm.state import DRMState
 
 
@@ -37,12 +39,12 @@ def register(app: Dash, state: DRMState) -> None:
         start, end = view.spends(asked.range_seconds)
         if end is None:
             return (ladder_text.NOT_KEPT if view.moment is not None else ladder_text.NOTHING_YET), None, "", [ladder_text.ALL]
-        kinds = {ladder_text.kind_text(kind): kind for kind, seconds in zip(end.kinds, end.seconds.tolist(), strict=True) if seconds > 0}
+        groups = _groups([kind for kind, seconds in zip(end.kinds, end.seconds.tolist(), strict=True) if seconds > 0])
         # One that is gone from this range is chosen still; its account is empty.
         all_of_them = of == ladder_text.ALL["value"]
-        chosen = [*kinds, *([] if all_of_them or of in kinds else [of])]
+        chosen = [*groups, *([] if all_of_them or of in groups else [of])]
         options = [ladder_text.ALL, *({"label": name, "value": name} for name in chosen if len(chosen) > 1 or not all_of_them)]
-        found = ladder(start, end, None if all_of_them else lambda kind: ladder_text.kind_text(kind) == of)
+        found = ladder(start, end, None if all_of_them else lambda kind: kind in groups.get(of, ()))
         if found is None:
             return ladder_text.NOT_KEPT, None, "", options
         simulated = view.snapshot.source.kind == "simulated"
@@ -53,3 +55,15 @@ def register(app: Dash, state: DRMState) -> None:
             ladder_text.note(found) if has else "",
             options,
         )
+
+
+def _groups(kinds: Sequence[InstanceKind]) -> dict[str, set[InstanceKind]]:
+    """What to choose from: each kind, and each provider that has several."""
+    found: dict[str, set[InstanceKind]] = {}
+    for provider in dict.fromkeys(kind.provider for kind in kinds):
+        own = [kind for kind in kinds if kind.provider == provider]
+        if len(own) > 1:
+            found[ladder_text.provider_text(provider)] = set(own)
+        for kind in own:
+            found.setdefault(ladder_text.kind_text(kind), set()).add(kind)
+    return found

@@ -8,6 +8,7 @@ from dash import Output, no_update
 
 from drm import ids
 from drm.figures import summary
+from drm.figures.units import UNKNOWN
 from drm.model import RESOURCES
 from drm.snapshot import Snapshot
 
@@ -26,19 +27,21 @@ OUTPUTS = {
     },
     "scaling": {part: Output(ids.summary("scaling", part), "children") for part in ("value", "note")},
     "cost": Output(ids.summary("cost", "value"), "children"),
+    "budget": Output(ids.summary("cost", "warning"), "children"),
     "cost_hidden": Output(ids.summary("cost", "item"), "hidden"),
 }
 
 
-def fill(snapshot: Snapshot, events: tuple[int, int], range_seconds: float) -> dict[str, Any]:
-    """What `OUTPUTS` get; `events`: the scale-ups and scale-downs of the range."""
+def fill(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> dict[str, Any]:
+    """What `OUTPUTS` get; `events`: the scale-ups and scale-downs of the range; `budget`: what is to be said of it, in a few words."""
     cost = summary.cost_text(snapshot)
     return {
         "workers": summary.workers_text(snapshot),
         "resources": {name: _resource(summary.resource_text(snapshot, name)) for name in RESOURCES},
         "scaling": summary.scaling_text(events, range_seconds),
-        "cost": cost,
-        "cost_hidden": not cost,
+        "cost": cost or UNKNOWN,
+        "budget": budget,
+        "cost_hidden": not (cost or budget),
     }
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from drm.version import __version__
 
 if TYPE_CHECKING:
+    from drm.budget import Budget
     from drm.cloud.manager import CloudProviderManager
     from drm.dashboard import MountError, create_app, mount
     from drm.decision import Bounds, ScalingDecision
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Bounds": "decision",
     "BrowserError": "export",
+    "Budget": "budget",
     "CapacityError": "errors",
     "CloudProviderManager": "cloud.manager",
     "DRMError": "errors",
@@ -84,6 +86,7 @@ _HOME = {
 __all__ = [
     "Bounds",
     "BrowserError",
+    "Budget",
     "CapacityError",
     "CloudProviderManager",
     "DRMError",

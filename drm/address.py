@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from drm import ids
 from drm.analysis.allocation import SORTS
 from drm.analysis.lifetimes import SHOWS
 from drm.analysis.lifetimes import SORTS as LIFETIME_SORTS
+from drm.budget import PERIODS
+from drm.figures.cloud import BY
 from drm.model import RESOURCES
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, LONGEST_SECONDS, RANGES, REFRESHES, SHORTEST_SECONDS, TABS
 
@@ -50,9 +53,18 @@ CHOICES = (
     Choice("lifetimes", ids.LIFETIMES_SHOW, "value", SHOWS, SHOWS[0]),
     Choice("lifetimes_sort", ids.LIFETIMES_SORT, "value", LIFETIME_SORTS, LIFETIME_SORTS[0]),
     Choice("demand", ids.DEMAND_RESOURCE, "value", RESOURCES, RESOURCES[0]),
+    Choice("cloud_by", ids.CLOUD_BY, "value", BY, BY[0]),
+    Choice("period", ids.SPEND_PERIOD, "value", PERIODS, PERIODS[0]),
+    Choice("ladder_of", ids.LADDER_OF, "value", (), "all", r".{1,80}", "the name of a kind of instance"),
     Choice("instance", ids.INSTANCE_TYPE, "value", (), "m5.large", WORD, "the name of an instance type"),
     Choice("region", ids.CLOUD_REGION, "value", (), "us-east-1", WORD, "the name of a region"),
     Choice("decision", ids.DECISION, "data", ("now",), "", r"[0-9]{1,15}", "the number of a decision", "none"),
     Choice("allocation_resource", ids.ALLOCATION_RESOURCE, "value", RESOURCES, RESOURCES[0]),
     Choice("allocation_sort", ids.ALLOCATION_SORT, "value", SORTS, SORTS[0]),
 )
+
+
+def leads_to(parts: str, **values: str) -> dict[str, str]:
+    """Attributes of a button with an amount of money on it, which opens the element that shows its parts and brings it into view; before
+    that it sets the `value` of components, by id. assets/drm/money.js does it."""
+    return {"data-drm-parts": parts, "data-drm-set": json.dumps(values), "type": "button", "title": "Show what it is made of"}

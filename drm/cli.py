@@ -113,7 +113,7 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
 
     # The bounds that were not asked for are those of a pool that starts small; workers of others may be more.
     bounds = settings.bounds if engine.no_launcher_reason is None or "workers" in settings.model_fields_set else None
-    chosen: dict[str, Any] = {"bounds": bounds, "budget": settings.budget, "interval_seconds": settings.interval}
+    chosen: dict[str, Any] = {"bounds": bounds, "budget": settings.limits, "interval_seconds": settings.interval}
     if settings.worker_price is not None:
         price = Price(settings.worker_price, "", "--worker-price", f"{datetime.now(UTC):%Y-%m-%d}")
         chosen["worker_types"] = [replace(one, hourly_price=price) for one in engine.worker_types]

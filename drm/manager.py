@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from drm.actuation import Actuator
+from drm.budget import Budget, Period
 from drm.cloud.accrual import Spend, provider_series
 from drm.cloud.manager import CloudProviderManager
 from drm.decision import Bounds, ScalingDecision
@@ -32,6 +33,7 @@ from drm.ledger_query import Query
 from drm.meter import Meter, TaskCosts
 from drm.model import NAME_LIMIT, Reservation, Resources, Task, Worker, WorkerType
 from drm.observation import Observation
+from drm.period_spend import PeriodSpend, PeriodSpends
 from drm.policies import Policy, parse_policy
 from drm.policies.pipeline import Pipeline
 from drm.pool import Pool
@@ -53,7 +55,8 @@ class DynamicResourceManager:
     `engine`: what runs the workers (None: an external pool that reports itself). `policy`: a policy or its text, as in
     `queue,target_seconds=60` (None: `queue`). `bounds`: how many workers the pool may have (None: as many as the engine's machine holds, or
     any number for an external pool). `worker_types`: what the engine can launch, with prices (None: as the engine says). `budget`: the most
-    that the pool may cost per hour, in the prices' currency (None: no limit). `cloud`: who provides the workers (None: as the engine says).
+    that the pool may cost per hour, or a `Budget(hour=, day=, month=)`, in the prices' currency (None: no limit). `cloud`: who provides the
+    workers (None: as the engine says).
     `store`: where history survives (None: it is gone with the program).
     `now`: when it is made, in epoch seconds (None: the clock's
     time); it dates what happens before the first tick.
@@ -68,7 +71,7 @@ class DynamicResourceManager:
         *,
         pipeline: Pipeline | None = None,
         worker_types: Sequence[WorkerType] | None = None,
-        budget: float | None = None,
+        budget: Budget | float | None = None,
         cloud: CloudProviderManager | None = None,
         store: HistoryStore | None = None,
         interval_seconds: float = 1.0,
@@ -89,12 +92,18 @@ class DynamicResourceManager:
         self._ticking = threading.Lock()
         types = self.engine.worker_types if worker_types is None else worker_types
         self._pool = Pool(types if cloud is None else cloud.priced(types), queue_limit)
+        self.worker_spends = WorkerSpends()
+        """What each worker was paid for in times that have passed."""
+        self._meter = Meter(self.worker_spends)
+        self.spend_marks = SpendMarks()
+        """What had been spent at moments that have passed."""
         self._scaler = Scaler(
             self._pool,
             parse_policy(policy or "queue") if policy is None or isinstance(policy, str) else policy,
             pipeline or Pipeline(),
-            Limits(bounds or default_bounds(self.engine), budget),
+            Limits(bounds or default_bounds(self.engine), Budget.of(budget)),
             self.engine.no_launcher_reason,
+            PeriodSpends(self._meter, self.spend_marks),
         )
         self._actuator = Actuator(self.engine, self._pool, self._scaler, self._lock)
         self._now = time.time() if now is None else now
@@ -107,11 +116,6 @@ class DynamicResourceManager:
         self._task_number = 0
         self._closed = False
         self._version = 0
-        self.worker_spends = WorkerSpends()
-        """What each worker was paid for in times that have passed."""
-        self._meter = Meter(self.worker_spends)
-        self.spend_marks = SpendMarks()
-        """What had been spent at moments that have passed."""
         self._remembered = Remembered(
             rings=self.history,
             lifetimes=self.lifetimes,
@@ -228,6 +232,10 @@ class DynamicResourceManager:
         """What its workers have cost so far, and what for, as of the last tick."""
         return self._meter.spend
 
+    def period_spend(self, period: Period) -> PeriodSpend:
+        """What its workers have cost in the running day or month (UTC), as of the last tick."""
+        return self._scaler.spends.read(period, self._now)
+
     @property
     def task_costs(self) -> TaskCosts:
         """What the ended attempts at tasks of each name took of each kind of instance, since the start; a copy."""
@@ -253,6 +261,11 @@ class DynamicResourceManager:
     def policy(self) -> Policy:
         """The scaling policy."""
         return self._scaler.policy
+
+    @property
+    def budget(self) -> Budget:
+        """The most that the pool may cost."""
+        return self._scaler.limits.budget
 
     @property
     def bounds(self) -> Bounds:

@@ -33,11 +33,6 @@ def _counts(there: Present, kinds: int) -> npt.NDArray[np.int64]:
     return np.bincount(there.kind * STATES + there.states, minlength=kinds * STATES).reshape(kinds, STATES)
 
 
-def nothing_spent(since: float) -> Spend:
-    """What had been charged when the history began."""
-    return Spend(since, since, (), np.empty((0, STATES), np.int64), np.empty(0), 0.0)
-
-
 def _recorded(since: float, until: float, gaps: Sequence[Gap]) -> list[tuple[float, float]]:
     """The parts of a time in which ticks were recorded."""
     edges = [since]

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from drm.budget import Budget, Period
 from drm.cloud.accrual import Spend
 from drm.cloud.totals import Totals, in_order, lines_of
 from drm.decision import Band, Bounds, ScalingDecision
@@ -31,7 +32,8 @@ from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
 from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
 from drm.past_ledger import PastLedger
-from drm.past_spend import nothing_spent, spend_until
+from drm.past_spend import spend_until
+from drm.period_spend import PeriodSpend, nothing_spent, period_spend
 from drm.placement import fits
 from drm.snapshot import MOST_LINES, Snapshot, TaskCounts, WaitingLine
 from drm.task_times import WAITS
@@ -172,6 +174,21 @@ class PastView(Windows):
     def task_costs(self) -> TaskCosts:
         """Empty: they are not kept of a moment of the past."""
         return {}
+
+    @property
+    def budget(self) -> Budget:
+        """The most that the pool was allowed to cost, as the evaluation knew it that stood; no limit where none is kept."""
+        limits = {} if self._stood is None else {one.name: one.value for one in self._stood.inputs}
+        return Budget(limits.get("budget"), limits.get("day_budget"), limits.get("month_budget"))
+
+    def period_spend(self, period: Period) -> PeriodSpend:
+        """As `DRMState.period_spend`, up to the last mark before the moment."""
+        marks = self.manager.spend_marks
+        return period_spend(period, self.moment, marks.at(self.moment), marks)
+
+    def spend_marks(self, since: float) -> tuple[Spend, ...]:
+        """As `DRMState.spend_marks`, up to the last mark before the moment."""
+        return self.manager.spend_marks.between(since, self.moment)
 
     def spends(self, range_seconds: float) -> tuple[Spend | None, Spend | None]:
         """As `DRMState.spends`, by the last mark before the moment."""

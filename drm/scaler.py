@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from drm.budget import Budget
 from drm.decision import Band, Blocker, Bounds, Flip, ScalingDecision, Step
 from drm.demand import Demand, read_demand
 from drm.errors import InvalidValueError
@@ -22,6 +23,7 @@ from drm.model import Resources
 from drm.observation import LaunchReport, Notice
 from drm.outcomes import Outcomes
 from drm.past import Past
+from drm.period_spend import PeriodSpends
 from drm.policies import Policy, policy_text
 from drm.policies.conditions import Conditions
 from drm.policies.flips import find_flips
@@ -35,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 MEASURED = ("utilization", "longest_idle_seconds", "idle_workers", "busy_workers")
 """Conditions that are as old as the newest data of the pool."""
+NO_BUDGET = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,7 @@ class Limits:
     """What the owner of the pool allows."""
 
     bounds: Bounds
-    budget: float | None = None
-    """The most that the pool may cost per hour, in the currency of the prices; None: no limit."""
-
-    def __post_init__(self) -> None:
-        is_amount = isinstance(self.budget, (int, float)) and math.isfinite(self.budget) and self.budget > 0
-        if self.budget is not None and not is_amount:
-            raise InvalidValueError(f"budget must be more than 0 an hour and finite, got {self.budget!r}: leave it out for no limit")
+    budget: Budget = NO_BUDGET
 
 
 @dataclass
@@ -60,6 +57,7 @@ class Scaler:
     pipeline: Pipeline
     limits: Limits
     no_launcher_reason: str | None
+    spends: PeriodSpends
     ledger: Ledger = field(default_factory=Ledger)
     last: ScalingDecision | None = None
     last_action: ScalingDecision | None = None
@@ -165,7 +163,8 @@ class Scaler:
             forecast_workers=forecast,
             min_workers=float(self.limits.bounds.min),
             max_workers=float(self.limits.bounds.max),
-            budget=math.inf if self.limits.budget is None else self.limits.budget,
+            budget=self.limits.budget.most("hour"),
+            **self.spends.conditions(self.limits.budget, now),
             launcher=float(self.no_launcher_reason is None),
             **self._past.conditions(now, int(seen.current_workers), self.policy, self.pipeline),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from platformdirs import user_data_dir
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     CliApp,
@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from drm.budget import RULE, Budget
 from drm.cloud.price_file import PriceFile
 from drm.decision import Bounds
 from drm.errors import InvalidValueError
@@ -38,7 +39,7 @@ RULES = {
     "seed": "it must be a whole number of 0 or more",
     "speed": "it must be a number from 0.01 to 3600",
     "worker_price": "it must be an amount per hour, 0 or more",
-    "budget": "it must be an amount per hour, more than 0",
+    "budget": f"it must be {RULE}",
     "retention_days": "it must be a number of days, more than 0 and at most 3650",
     "log_level": "it must be one of these: debug, info, warning, error",
 }
@@ -75,7 +76,10 @@ class Settings(BaseSettings):
     prices: Path | None = Field(
         None, description="a file of your own prices (docs/clouds.md), which count before all others and set the currency"
     )
-    budget: float | None = Field(None, description="the most that the pool may cost per hour, in the currency of the prices")
+    budget: str | None = Field(
+        None,
+        description="the most that the pool may cost, in the currency of the prices: per hour as in 2.5, or as in 2/hour,40/day,900/month",
+    )
     simulate: int | None = Field(
         None, description="an invented fleet of up to so many workers (1 to 10000) under an invented load, instead of a real pool"
     )
@@ -122,15 +126,21 @@ class Settings(BaseSettings):
         parse_policy(name)
         return name
 
-    @field_validator("worker_price", "budget")
+    @field_validator("worker_price")
     @classmethod
-    def _amount(cls, amount: float | None, info: ValidationInfo) -> float | None:
-        is_budget = info.field_name == "budget"
-        if amount is not None and not (math.isfinite(amount) and (amount > 0 if is_budget else amount >= 0)):
-            raise ValueError(
-                f"it must be a finite amount per hour, {'more than 0; leave it out for no limit' if is_budget else '0 or more'}"
-            )
+    def _amount(cls, amount: float | None) -> float | None:
+        if amount is not None and not (math.isfinite(amount) and amount >= 0):
+            raise ValueError("it must be a finite amount per hour, 0 or more")
         return amount
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _amounts(cls, given: object) -> object:
+        """A file may hold a number."""
+        text = str(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else given
+        if isinstance(text, str):
+            Budget.parse(text)
+        return text
 
     @field_validator("prices")
     @classmethod
@@ -212,6 +222,11 @@ class Settings(BaseSettings):
         if self.simulate is not None and "workers" not in self.model_fields_set:
             return Bounds(self.simulate // 10, self.simulate)
         return _bounds(self.workers)
+
+    @property
+    def limits(self) -> Budget:
+        """The most that the pool may cost."""
+        return Budget() if self.budget is None else Budget.parse(self.budget)
 
     @property
     def history_folder(self) -> Path | None:

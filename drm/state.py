@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import cast
 
+from drm.budget import Budget, Period
 from drm.cloud.accrual import Spend
 from drm.cloud.manager import CloudProviderManager
 from drm.cloud.totals import Totals
@@ -23,6 +24,7 @@ from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
 from drm.past_view import PastView, moment_text
+from drm.period_spend import PeriodSpend
 from drm.snapshot import Snapshot
 from drm.task_usage import UsageView
 from drm.view import View
@@ -237,6 +239,21 @@ class DRMState(Windows):
         tick. Both are as near as the marks that are kept of that time: a minute, ten minutes or an hour."""
         marks, now = self.manager.spend_marks, self.manager.spend
         return marks.at(self.start(range_seconds)) or marks.first(), None if math.isnan(now.time) else now
+
+    @property
+    def budget(self) -> Budget:
+        """The most that the pool may cost."""
+        return self.manager.budget
+
+    def period_spend(self, period: Period) -> PeriodSpend:
+        """What the pool's workers have cost in the running day or month (UTC), up to the last tick."""
+        return self.manager.period_spend(period)
+
+    def spend_marks(self, since: float) -> tuple[Spend, ...]:
+        """What they had cost at the first tick of each minute, ten minutes or hour that is kept, from a moment on, oldest first; at last
+        as of the last tick."""
+        now = self.manager.spend
+        return (*self.manager.spend_marks.between(since, now.time), *(() if math.isnan(now.time) else (now,)))
 
     def cloud_totals(self) -> Totals:
         """What all providers have and cost, as it was last told; waits for none of them."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from drm.cloud.accrual import Spend
+from drm.cloud.billing import Billing
 from drm.errors import HistoryError, InvalidValueError
 from drm.history.lifetimes import Lifetime
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
@@ -48,10 +49,10 @@ class Windows:
         _check(range_seconds, columns)
         return self.manager.history.heatmap(resource, measure, range_seconds, self.end(), rows, columns, worker_ids)
 
-    def fleet(self, range_seconds: float, columns: int = 360) -> SeriesWindow:
-        """The pool's recorded series over the range."""
+    def fleet(self, range_seconds: float, columns: int = 360, until: float | None = None) -> SeriesWindow:
+        """The pool's recorded series over the range; `until`: where it ends, if that is before the view does."""
         _check(range_seconds, columns)
-        return self.manager.history.fleet(range_seconds, self.end(), columns)
+        return self.manager.history.fleet(range_seconds, self.end() if until is None else min(until, self.end()), columns)
 
     def worker(self, worker_id: str, range_seconds: float, columns: int = 360) -> SeriesWindow:
         """One worker's series over the range, as fractions of its capacity; UnknownIdError where none is kept."""
@@ -79,6 +80,11 @@ class Windows:
             else:
                 found = found if earlier is None else earlier if found is None else earlier + found
         return None if found is None else found.spend()
+
+    @property
+    def billing(self) -> dict[str, Billing]:
+        """How each provider bills, by name, of those that say it."""
+        return self.manager.cloud.billing()
 
     def last_hours(self, lifetimes: Sequence[Lifetime]) -> LastHours:
         """What workers used in the last hour before they ended, in one look; `lifetimes` have ended."""

@@ -7,8 +7,10 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.figures.cloud import BY
 from drm.figures.theme import CONFIG
-from drm.layouts import ladder
+from drm.layouts import ladder, orphans, spending
+from drm.layouts.controls import segments
 
 KEY = "cloud"
 
@@ -30,13 +32,21 @@ def layout() -> list[Component]:
         ),
         html.Section(
             [
-                html.H2("By provider over time"),
+                html.Div(
+                    [
+                        html.H2("By provider over time, and what was spent"),
+                        segments(ids.CLOUD_BY, "Spent by", {name: f"by {name}" for name in BY}),
+                    ],
+                    className="drm-card-head",
+                ),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
                 dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
             ],
             className="drm-card",
         ),
+        *spending.card(),
         ladder.card(),
+        orphans.card(),
         html.Section(_comparison(), id=ids.COMPARISON_CARD, className="drm-card", hidden=True),
         html.Section(_connect(), id=ids.CLOUD_CONNECT, className="drm-card", hidden=True),
     ]

@@ -8,6 +8,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.address import leads_to
 from drm.figures.units import LABELS
 from drm.model import RESOURCES
 
@@ -23,7 +24,7 @@ def layout(live_path: str | None) -> Component:
             _item("workers", "Active workers", "note", "warning"),
             *(_resource(name) for name in RESOURCES),
             _item("scaling", "Scaling", "note"),
-            _item("cost", "Cost rate", hidden=True),
+            _cost(),
             *([_live_button(live_path)] if live_path else []),
         ],
         **NAME,
@@ -36,7 +37,7 @@ def _live_button(path: str) -> Component:
     return html.Form(button, action=path, method="POST", target="_blank", className="drm-summary-live")
 
 
-def _item(name: str, heading: str, *parts: str, hidden: bool = False) -> Component:
+def _item(name: str, heading: str, *parts: str) -> Component:
     return html.Div(
         [
             html.Div(heading, className="drm-summary-name"),
@@ -45,7 +46,24 @@ def _item(name: str, heading: str, *parts: str, hidden: bool = False) -> Compone
         ],
         id=ids.summary(name, "item"),
         className="drm-summary-item",
-        hidden=hidden,
+    )
+
+
+def _cost() -> Component:
+    """The rate opens the instances that it is made of, what is said of the budget its forecast."""
+    name = "cost"
+    to_cloud = {ids.TABS: "cloud"}
+    rate: dict[str, Any] = leads_to(ids.CLOUD_TABLE, **to_cloud)
+    budget: dict[str, Any] = leads_to(ids.SPENDING_TILES, **to_cloud) | {"title": "Show the budget and its forecast"}
+    return html.Div(
+        [
+            html.Div("Cost rate", className="drm-summary-name"),
+            html.Button("–", id=ids.summary(name, "value"), className="drm-summary-value drm-money", **rate),
+            html.Div(html.Button("", id=ids.summary(name, "warning"), className="drm-warning drm-money", **budget), className="drm-note"),
+        ],
+        id=ids.summary(name, "item"),
+        className="drm-summary-item",
+        hidden=True,
     )
 
 

@@ -37,11 +37,14 @@ class _Polled:
         self.accrual = Accrual()
         self.instances: list[Instance] = []
         self.problem: Problem | None = None
+        self.asked_at = math.nan
+        """When it was last asked."""
         self._hanging = threading.BoundedSemaphore(MOST_HANGING)
         self._numbers: dict[InstanceKind, int] = {}
 
     def ask(self, now: float) -> None:
         """Takes over its inventory; where it fails, the old one stands and is charged on."""
+        self.asked_at = now
         try:
             name = self.provider.name
             instances = in_time(
@@ -94,6 +97,11 @@ class CloudProviderManager:
         return cls([LocalProvider()] if on_this_machine else [])
 
     @property
+    def asks(self) -> bool:
+        """Whether any provider has to be asked what it has."""
+        return bool(self._polled)
+
+    @property
     def has_cloud(self) -> bool:
         """Whether any provider is more than this machine."""
         return any(not isinstance(one, LocalProvider) for one in self.providers)
@@ -129,12 +137,20 @@ class CloudProviderManager:
     def orphans(self, now: float | None = None) -> Orphans:
         """Instances marked with a pool that are no worker of this one, workers without an instance, and what they cost an hour. Each
         provider is asked now and may make the caller wait; none of what is found is ended."""
-        asked_at = time.time() if now is None else now
-        self.ask(asked_at)
+        self.ask(time.time() if now is None else now)
+        found = self.last_orphans()
+        return find_orphans((), (), None, 0.0) if found is None else found[1]
+
+    def last_orphans(self) -> tuple[float, Orphans] | None:
+        """The same as the providers last told, and when they were asked; None where none has been. Waits for nobody."""
+        asked_at = max((polled.asked_at for polled in self._polled), default=math.nan)
+        if math.isnan(asked_at):
+            return None
         instances = [one for polled in self._polled if polled.problem is None for one in polled.instances]
         answered = [polled.provider.name for polled in self._polled if polled.problem is None]
         problems = tuple(polled.problem for polled in self._polled if polled.problem is not None)
-        return find_orphans(instances, answered, None if self._read is None else self._read(), asked_at, problems)
+        snapshot = None if self._read is None else self._read()
+        return asked_at, find_orphans(instances, answered, snapshot, asked_at, problems)
 
     def totals(self, now: float | None = None) -> Totals:
         """What there is and what it costs. Asks the providers, and may make the caller wait: not for a tick or a page, which take

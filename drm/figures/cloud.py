@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,21 +20,35 @@ INSTANCES, RATE = "instances@", "spend_rate@"
 COLUMNS = 180
 """Of the window: each provider has so many bars in a row."""
 ROW_PIXELS, BAR_PIXELS, GAP_PIXELS = 150, 34, 62
-Bars = tuple[dict[str, list[tuple[str, float]]], str, Callable[[float], str]]
-"""Of each provider the parts of its bar, the row's title, and how an amount is written."""
+BY = ("provider", "region", "type", "market")
+"""What tells the bars apart; their parts are coloured by provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a bar."""
+
+    name: str
+    provider: str
+    value: float
+
+
+Bars = tuple[dict[str, list[Part]], str, Callable[[float], str]]
+"""The parts of each bar, the row's title, and how an amount is written."""
 FEW = 6
 """Of fewer instances each has a line of the axis."""
 MOST_BARS = 24
 """Kinds with a bar of their own; what is left is one bar a provider."""
 
 
-def build(window: SeriesWindow, totals: Totals, scheme: str, range_seconds: float) -> Figure | None:
-    """The rows of which something is known, as the browser gets them; None where nothing was recorded and nothing is there.
+def build(window: SeriesWindow, totals: Totals, scheme: str, range_seconds: float, by: str = "provider") -> Figure | None:
+    """The rows of which something is known, as the browser gets them; None where nothing was recorded and nothing is there. `by`: of `BY`,
+    what the bars of what was spent stand for.
 
     Instances of a provider that is asked, which no tick records, have a bar of what is there now.
     """
     names = [series.removeprefix(INSTANCES) for series in window.mean if series.startswith(INSTANCES) and _is_known(window, series)]
-    here = _by_provider(totals, [line.charged for line in totals.lines])
+    here = _bars_by("provider", totals, [line.charged for line in totals.lines])
     asked = [name for name in here if name not in names]
     if not names and not here:
         return None
@@ -46,8 +61,8 @@ def build(window: SeriesWindow, totals: Totals, scheme: str, range_seconds: floa
     rows = [row for row in rows if row[1]]
     bars: list[Bars] = [(here if asked else {}, "Instances now by type", number)]
     if one_currency:
-        spent = _by_provider(totals, [line.spent for line in totals.lines])
-        bars.append((spent, f"Spent since the start by type{unit}", lambda amount: money(amount, "")))
+        spent = _bars_by(by, totals, [line.spent for line in totals.lines])
+        bars.append((spent, f"Spent since the start by {by}{unit}", lambda amount: money(amount, "")))
     bars = [one for one in bars if one[0]]
     titles = [*(title for _, _, title in rows), *(title for _, title, _ in bars)]
     pixels = [ROW_PIXELS for _ in rows] + [20 + BAR_PIXELS * len(values) for values, _, _ in bars]
@@ -71,7 +86,7 @@ def build(window: SeriesWindow, totals: Totals, scheme: str, range_seconds: floa
     for row, (values, _, shown_as) in enumerate(bars, start=len(rows) + 1):
         rest = palette(scheme)["capacity"]
         for name, parts_of in values.items():
-            traces += [_part(name, kind, value, shown_as(value), colours.get(name, rest), row, scheme) for kind, value in parts_of]
+            traces += [_part(name, part, shown_as(part.value), colours.get(part.provider, rest), row, scheme) for part in parts_of]
         number_axis = f"x{_suffix(row)}"
         shared[f"yaxis{_suffix(row)}"] = axis(
             scheme, domain=parts[row - 1], anchor=number_axis, autorange="reversed", type="category", showgrid=False
@@ -101,20 +116,20 @@ def _over_time(window: SeriesWindow, prefix: str, name: str, colour: str, row: i
     }
 
 
-def _part(name: str, kind: str, value: float, told: str, colour: str, row: int, scheme: str) -> Figure:
-    """A part of a provider's bar; the table says the same in numbers."""
+def _part(name: str, part: Part, told: str, colour: str, row: int, scheme: str) -> Figure:
+    """A part of a bar; the table says the same in numbers."""
     paper = palette(scheme)["paper"]
     return {
         "type": "bar",
         "orientation": "h",
         "name": _shown(name),
         "showlegend": False,
-        "x": [round(value, 6)],
+        "x": [round(part.value, 6)],
         "y": [_shown(name)],
         "xaxis": f"x{_suffix(row)}",
         "yaxis": f"y{_suffix(row)}",
         "marker": {"color": colour, "line": {"width": 1, "color": paper}},
-        "text": [f"{escaped(kind, 30)} {told}"],
+        "text": [f"{escaped(part.name, 30)} {told}"],
         "textposition": "inside",
         "insidetextanchor": "start",
         "textfont": {"color": paper, "size": 11},
@@ -123,13 +138,16 @@ def _part(name: str, kind: str, value: float, told: str, colour: str, row: int, 
     }
 
 
-def _by_provider(totals: Totals, values: Sequence[float]) -> dict[str, list[tuple[str, float]]]:
-    """(type, value) of each line that has any, by its provider's name as the series have it; the largest first."""
-    found: dict[str, list[tuple[str, float]]] = {}
+def _bars_by(by: str, totals: Totals, values: Sequence[float]) -> dict[str, list[Part]]:
+    """A part for each line that has any, by the bar's name as the series have it; the largest first. A part bears the name of its type; in
+    a bar of a type, of its region."""
+    found: dict[str, list[Part]] = {}
     ranked = sorted(zip(totals.lines, values, strict=True), key=lambda pair: -pair[1])
     for line, value in [pair for pair in ranked if pair[1] > 0][:MOST_BARS]:
-        found.setdefault(line.kind.provider or NOT_SAID, []).append((line.kind.type or NOT_SAID, value))
-    return dict(sorted(found.items(), key=lambda item: -math.fsum(value for _, value in item[1])))
+        kind = line.kind
+        named = (kind.region if by == "type" else kind.type) or NOT_SAID
+        found.setdefault(getattr(kind, by) or NOT_SAID, []).append(Part(named, kind.provider or NOT_SAID, value))
+    return dict(sorted(found.items(), key=lambda item: -math.fsum(part.value for part in item[1])))
 
 
 def _colours(number: int, scheme: str) -> list[str]:

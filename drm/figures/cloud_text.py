@@ -1,24 +1,22 @@
-"""Clouds in words: the sums, the lines of the table, and what the pool would cost elsewhere. What is not known is said, never 0."""
+"""Clouds in words: the sums, and the lines of the table. What is not known is said, never 0."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from drm.cloud.accrual import UNNAMED
-from drm.cloud.comparison import COMPARED, Comparison
-from drm.cloud.price_list import STALE_DAYS, PriceList
+from drm.cloud.price_file import staleness
 from drm.cloud.totals import Line, Sum, Totals, summed
-from drm.figures.units import LABELS, UNKNOWN, amount, count, duration, money, number, plain
-from drm.model import RESOURCES, FloatArray, Price, WorkerType
+from drm.figures.ladder_text import ALL, kind_text, provider_text
+from drm.figures.units import UNKNOWN, count, duration, money, plain
+from drm.model import Price
 
 MOST_LINES = 50
 NOT_SAID, NONE = UNNAMED, "–"
 MARKETS = {"on_demand": "on-demand", "spot": "spot", None: NONE}
 NOT_KEPT = "what they had cost by then is not kept"
-HOURS_OF_MONTH, SHOWN_MATCHES = 730, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +30,12 @@ class TableRow:
     instances: str
     price: str
     price_source: str
+    price_age: str
+    """That the price is old; empty where it is not."""
     rate: str
     spent: str
+    kind: str
+    """As the account of what was paid names it."""
     is_sum: bool = False
 
 
@@ -80,73 +82,14 @@ def table(totals: Totals) -> list[TableRow]:
     shown, rest = totals.lines[:MOST_LINES], totals.lines[MOST_LINES:]
     for provider in dict.fromkeys(line.kind.provider for line in shown):
         lines = [line for line in shown if line.kind.provider == provider]
-        rows += [_row(line) for line in lines]
+        rows += [_row(line, totals.time) for line in lines]
         if len(lines) > 1:
-            rows.append(_sum_row(f"{_name(provider)}, together", summed(lines)))
+            rows.append(_sum_row(f"{_name(provider)}, together", summed(lines), provider_text(provider)))
     if rest:
-        rows.append(_sum_row(f"{len(rest)} further kinds", summed(rest)))
+        rows.append(_sum_row(f"{len(rest)} further kinds", summed(rest), ALL["value"]))
     if len({line.kind.provider for line in totals.lines}) > 1:
-        rows.append(_sum_row("All", totals.sum))
+        rows.append(_sum_row("All", totals.sum, ALL["value"]))
     return rows
-
-
-def price_text(prices: PriceList, worker_type: WorkerType, now: float) -> tuple[str, str]:
-    """(what one instance has and costs and where that was read, what is to be said of its age)."""
-    shape = _amounts(worker_type.shape.as_dict())
-    age, price = prices.age_days(now), worker_type.hourly
-    told = f"One {worker_type.name} in {worker_type.region} has {shape} and costs {money(price, 'USD')} an hour, on demand, Linux."
-    source = f"Source: {prices.source}, dated {prices.date or UNKNOWN}."
-    if math.isnan(age):
-        return f"{told} {source}", "The list has no date: look the price up before you rely on it."
-    stale = f"These prices are {count(round(age), 'day')} old, more than {STALE_DAYS}: look them up before you rely on them."
-    return f"{told} {source}", stale if age > STALE_DAYS else ""
-
-
-def formula(worker_type: WorkerType) -> str:
-    """How the comparison is worked out."""
-    has = worker_type.shape.as_dict()
-    compared = ", ".join(LABELS[name] for name in COMPARED if has[name])
-    return (
-        f"Instances: for each of {compared}, the amount divided by what one {worker_type.name} has, rounded up; the largest counts. Cost: "
-        f"instances × {money(worker_type.hourly, 'USD')} an hour; a month is {HOURS_OF_MONTH} hours. A comparison, no offer: how tasks "
-        "pack, disks, traffic, discounts and spot prices are left out, and GPU memory is not in the list."
-    )
-
-
-def comparison_row(title: str, amounts: FloatArray, found: Comparison, worker_type: WorkerType) -> list[str]:
-    """(what, how much, instances, decided by, per hour, per month)."""
-    start = [title, _amounts({name: float(amounts[RESOURCES.index(name)]) for name in COMPARED}) or "nothing"]
-    if found.lacking:
-        lacking = " or ".join(LABELS[name] for name in found.lacking)
-        return [*start, f"no number of them: {worker_type.name} has no {lacking}", "", "", ""]
-    month = money(found.hourly * HOURS_OF_MONTH, "USD")
-    return [*start, f"{found.instances}", LABELS.get(found.decided_by, ""), money(found.hourly, "USD"), month]
-
-
-def no_such_type(prices: PriceList, text: str, region: str) -> str:
-    """What is said where nothing of that name is offered there."""
-    found, number_found = prices.search(text, region, SHOWN_MATCHES)
-    asked, where = plain(text, 40), plain(region, 40)
-    if not found:
-        return f"No type with {asked!r} in its name is in the price list for {where}: try m5.large, c5.xlarge or g4dn.xlarge."
-    names = ", ".join(one.name for one in found) + (", ..." if number_found > len(found) else "")
-    return f"{count(number_found, 'type')} with {asked!r} in the name in {where}: choose one of {names}"
-
-
-def option_text(worker_type: WorkerType) -> str:
-    """What is said of a type where one is chosen."""
-    return f"{_amounts(worker_type.shape.as_dict())}, {money(worker_type.hourly, 'USD')} an hour"
-
-
-def _amounts(amounts: Mapping[str, float]) -> str:
-    """Those that are more than 0."""
-    return ", ".join(_of(name, value) for name, value in amounts.items() if value > 0)
-
-
-def _of(name: str, value: float) -> str:
-    if name == "gpu":
-        return f"{number(value)} GPU{'' if value == 1 else 's'}"
-    return amount(name, value) + {"memory": " of memory", "gpu_memory": " of GPU memory"}.get(name, "")
 
 
 def currency_of(whole: Sum) -> str:
@@ -170,7 +113,7 @@ def _so_far(whole: Sum, span: str) -> str:
     return f"what they have cost since the controller started {span} is {UNKNOWN}{known}"
 
 
-def _row(line: Line) -> TableRow:
+def _row(line: Line, now: float) -> TableRow:
     kind, price = line.kind, line.kind.price
     currency = price.currency if price else ""
     return TableRow(
@@ -181,15 +124,18 @@ def _row(line: Line) -> TableRow:
         instances=", ".join(f"{number} {state}" for state, number in line.states.items()) or "none now",
         price=money(kind.hourly, currency),
         price_source=_source(price),
+        price_age="" if price is None else staleness(price, now),
         rate=money(line.rate, currency),
         spent=money(line.spent, currency),
+        kind=kind_text(kind),
     )
 
 
-def _sum_row(title: str, whole: Sum) -> TableRow:
+def _sum_row(title: str, whole: Sum, kind: str) -> TableRow:
     currency = currency_of(whole)
     instances = count(whole.instances, "instance")
-    return TableRow(title, "", "", "", instances, "", "", money(whole.rate, currency), money(whole.spent, currency), is_sum=True)
+    rate, spent = money(whole.rate, currency), money(whole.spent, currency)
+    return TableRow(title, "", "", "", instances, "", "", "", rate, spent, kind, is_sum=True)
 
 
 def _source(price: Price | None) -> str:

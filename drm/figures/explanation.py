@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from drm.decision import Input, ScalingDecision
 from drm.figures.decision_marks import GLYPHS, WORDS
-from drm.figures.units import amount, count, duration, number, plain
+from drm.figures.units import amount, count, duration, money, number, plain
 
 SENTENCE_LIMIT = 600
 HEADROOM = 1.25
@@ -158,6 +158,8 @@ def value_text(value: float, unit: str) -> str:
         return f"{value * 100:.3g} %"
     if unit == "yes or no":
         return "yes" if value else "no"
+    if unit == "money":
+        return money(value, "")
     return number(value) if unit == "per hour" else f"{number(value)} {unit.removesuffix('s') if value == 1 else unit}"
 
 

@@ -128,6 +128,11 @@ def kind_text(kind: InstanceKind) -> str:
     return plain(" ".join(part for part in parts if part), 80) or "not said"
 
 
+def provider_text(provider: str | None) -> str:
+    """All kinds of one provider in that list."""
+    return f"all of {plain(provider or 'those not said', 60)}"
+
+
 def _row(found: Ladder, key: str, words: tuple[str, str], amount: Amount, *, is_rung: bool, left: float, width: float) -> Row:
     name, detail = words
     cost = money(amount.money, found.currency) if math.isfinite(amount.money) and amount.money >= 0 else UNKNOWN

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from drm.analysis.outlook import one_rate
 from drm.figures.units import UNKNOWN, amount, duration, number, percent
 from drm.model import RESOURCES, WORKER_STATES
 from drm.snapshot import Snapshot
@@ -49,8 +50,8 @@ def scaling_text(events: tuple[int, int], range_seconds: float) -> dict[str, str
 
 def cost_text(snapshot: Snapshot) -> str:
     """The cost rate; empty where it is not known, or prices are in several currencies."""
-    known = math.isfinite(snapshot.cost_rate) and snapshot.currency
-    return f"{number(snapshot.cost_rate)} {snapshot.currency}/h" if known else ""
+    rate = one_rate(snapshot)
+    return f"{f'{number(rate)} {snapshot.currency}'.rstrip()}/h" if math.isfinite(rate) else ""
 
 
 def _spaced(whole: int) -> str:

@@ -6,9 +6,10 @@ What a time cost is the difference of two of them, so that the parts of a long r
 from __future__ import annotations
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 
 from drm.cloud.accrual import Spend
 from drm.history.levels import BUCKETS, STEPS_SECONDS, bucket_of
@@ -50,10 +51,27 @@ class SpendMarks:
             found = [self._last(marks, moment) for marks in self._levels]
         return max((one for one in found if one is not None), key=lambda one: one.time, default=None)
 
+    def after(self, moment: float) -> Spend | None:
+        """The oldest mark that is not before a moment; None where none is kept."""
+        with self._lock:
+            return min(
+                (marks[place] for marks, place in self._places(moment) if place < len(marks)), key=lambda one: one.time, default=None
+            )
+
+    def between(self, since: float, until: float) -> tuple[Spend, ...]:
+        """All marks of a time, both ends included, oldest first."""
+        with self._lock:
+            found = {one.time: one for marks, place in self._places(since) for one in islice(marks, place, None) if one.time <= until}
+        return tuple(found[time] for time in sorted(found))
+
     def first(self) -> Spend | None:
         """The oldest mark; None where none is kept."""
         with self._lock:
             return min((marks[0] for marks in self._levels if marks), key=lambda one: one.time, default=None)
+
+    def _places(self, moment: float) -> list[tuple[deque[Spend], int]]:
+        """Of each level where the marks begin that are not before a moment."""
+        return [(marks, bisect_left(marks, moment, key=lambda one: one.time)) for marks in self._levels]
 
     @staticmethod
     def _last(marks: deque[Spend], moment: float) -> Spend | None:

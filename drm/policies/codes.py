@@ -37,6 +37,7 @@ LIMIT_CODES: Mapping[str, str] = MappingProxyType(
         "max_bound": "the maximum is reached",
         "min_bound": "the minimum is reached",
         "budget": "more workers would cost more per hour than the budget",
+        "budget_spent": "the budget of the day or of the month is spent: nothing is added until the next one begins",
         "price_unknown": "a budget is set, and a price is not known",
         "silent_workers": "more than a fifth of the fleet is silent: what is not heard of may be working",
         "busy_workers": "something runs on the workers that would go",

@@ -77,6 +77,16 @@ class Conditions:
     """What one more worker of the chosen type costs; NaN where that is not known."""
     budget: float = _condition(math.inf, "per hour", continuous=True)
     """The most that the pool may cost; infinite where none is set."""
+    day_spent: float = _condition(0, "money", continuous=True)
+    """What the pool has cost in the running day (UTC); NaN where a price is not known. Counted where that day has a budget."""
+    day_budget: float = _condition(math.inf, "money", continuous=True)
+    """The most that it may cost in a day; infinite where none is set."""
+    day_left_seconds: float = _condition(0, "seconds", continuous=True)
+    """Until a new day begins, and with it a new sum."""
+    month_spent: float = _condition(0, "money", continuous=True)
+    month_budget: float = _condition(math.inf, "money", continuous=True)
+    month_left_seconds: float = _condition(0, "seconds", continuous=True)
+    """The same of the running calendar month."""
     known_workers: float = _condition(0, "workers")
     """Workers that should be heard of: running, cordoned, draining, and those lost from sight."""
     silent_workers: float = _condition(0, "workers")

@@ -34,6 +34,7 @@ from drm.policies.pipeline import (
     seconds,
     sizes,
 )
+from drm.policies.spent_budget import span, used_up
 
 MOST_CHANGES = 12
 PRECISION = 1e-6
@@ -140,7 +141,11 @@ def _levers(step: int, policy: PolicyBase, pipeline: Pipeline, seen: Conditions,
         return (("max_workers", MANY),) if up else (("min_workers", 0.0),)
     if step == BUDGET:
         unknown = tuple((name, 0.0) for name in ("cost_rate", "worker_price") if math.isnan(getattr(seen, name)))
-        return unknown or (("budget", max(seen.budget, seen.cost_rate + seen.worker_price) * (1 + 1e-6) + 1e-6),)
+        ended = tuple(
+            (f"{period}_spent", 0.0) if math.isnan(getattr(seen, f"{period}_spent")) else (f"{period}_left_seconds", 0.0)
+            for period in used_up(seen)
+        )
+        return ended or unknown or (("budget", max(seen.budget, seen.cost_rate + seen.worker_price) * (1 + 1e-6) + 1e-6),)
     if step == SAFETY:
         return (("silent_workers", 0.0), ("draining_workers", 0.0), ("idle_workers", max(1.0, current)))
     if step == BACKOFF:
@@ -230,7 +235,9 @@ def _sentence(name: str, value: float, needed: float) -> str:
             return f"an order of {plural(needed, 'worker')}"
         case "budget":
             return f"a budget of {needed:.6g} an hour"
-        case "cost_rate" | "worker_price":
+        case "day_left_seconds" | "month_left_seconds":
+            return f"the {name.partition('_')[0]} ends, in {span(value)}"
+        case "cost_rate" | "worker_price" | "day_spent" | "month_spent":
             return "the price of the workers is set"
         case "utilization":
             return f"{needed * 100:.4g} % utilization" + ("" if math.isnan(value) else f" instead of {value * 100:.4g} %")

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from drm.budget import PERIODS
 from drm.decision import Action, Blocker, Step
 from drm.errors import InvalidValueError
 from drm.policies.base import PolicyBase, plural
 from drm.policies.conditions import Conditions
 from drm.policies.parameters import ParameterSet, parameter
+from drm.policies.spent_budget import spent_text, used_up
 
 STEPS = (
     "warm-up",
@@ -162,6 +164,9 @@ def thresholds(policy: PolicyBase, pipeline: Pipeline, seen: Conditions) -> Mapp
             found[name] = 0.0
     if math.isfinite(seen.budget):
         found["cost_rate"] = seen.budget
+    for period in PERIODS:
+        if math.isfinite(most := getattr(seen, f"{period}_budget")):
+            found[f"{period}_spent"] = most
     if seen.silent_workers:
         found["silent_workers"] = SILENT_SHARE * seen.known_workers
     if seen.reversals:
@@ -191,6 +196,8 @@ def _removable(seen: Conditions, grace_seconds: float) -> int:
 
 
 def _affordable(seen: Conditions, size: int, current: int) -> int:
+    if size > current and used_up(seen):
+        return current
     if size <= current or math.isinf(seen.budget):
         return size
     room = seen.budget - seen.cost_rate
@@ -254,6 +261,9 @@ def _limit(index: int, before: int, after: int, pipeline: Pipeline, seen: Condit
             return "max_bound", f"the maximum is {seen.max_workers:g}"
         return "min_bound", f"the minimum is {seen.min_workers:g}"
     if index == BUDGET:
+        if periods := used_up(seen):
+            known = all(math.isfinite(getattr(seen, f"{period}_spent")) for period in periods)
+            return "budget_spent" if known else "price_unknown", "; ".join(spent_text(period, seen) for period in periods)
         if math.isnan(seen.cost_rate) or math.isnan(seen.worker_price):
             return "price_unknown", f"the budget is {seen.budget:g} an hour, and what the workers cost is not known: set their price"
         more = f"one more worker {seen.worker_price:g}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from drm.analysis.efficiency import present
 from drm.figures import cloud
 from drm.model import RESOURCES
-from drm.tables import decisions, efficiency, pool, utilization
+from drm.tables import decisions, efficiency, focus, pool, utilization
 from drm.tables.table import Table
 from drm.view import View
 
@@ -87,6 +87,10 @@ def _lines(wanted: Wanted) -> Table:
     return pool.lines(wanted.view.cloud_totals(), wanted.source)
 
 
+def _focus(wanted: Wanted) -> Table:
+    return focus.focus(wanted.view, wanted.source, wanted.range_seconds)
+
+
 SAVED: Mapping[str, tuple[Saved, ...]] = {
     "overview": (Saved("series", "Pool and demand over time", _series), Saved("decisions", "Decisions", _decisions)),
     "utilization": (Saved("utilization", "Workers over time", _utilization), Saved("lifetimes", "Lifetimes of workers", _lifetimes)),
@@ -97,6 +101,10 @@ SAVED: Mapping[str, tuple[Saved, ...]] = {
         Saved("tasks", "Tasks: asked for and used", _task_efficiency),
         Saved("pool", "Efficiency over time", _pool_efficiency),
     ),
-    "cloud": (Saved("lines", "Instances and spend", _lines), Saved("series", "By provider over time", _cloud_series)),
+    "cloud": (
+        Saved("lines", "Instances and spend", _lines),
+        Saved("series", "By provider over time", _cloud_series),
+        Saved("focus", "Costs of the range (FOCUS)", _focus),
+    ),
 }
 """By key of the tab."""

@@ -40,6 +40,7 @@ REST: dict[str, Any] = {
     "drm_efficiency_by": "name",
     "drm_instance_type": "m5.large",
     "drm_cloud_region": "us-east-1",
+    "drm_cloud_by": "provider",
 }
 DRAWN = """async ([at, range]) => {
     const plot = document.querySelector(".drm-panel:not([hidden]) .js-plotly-plot"), began = performance.now();

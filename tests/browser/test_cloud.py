@@ -77,6 +77,43 @@ def test_the_account_adds_up_and_can_be_asked_of_one_kind(simulated: Watched) ->
     assert money(page.locator(f"#{ids.LADDER_TABLE} tbody tr").first.locator("td").last.inner_text()) < money(paid)
 
 
+def test_an_amount_opens_its_parts_down_to_what_it_was_paid_for(simulated: Watched) -> None:
+    """From the cost rate of the header to the instances, from what was spent to its kinds, from a kind to its account; and by address."""
+    page = simulated.open("")
+    rate = page.locator(f"#{ids.summary('cost', 'value')}")
+    expect(rate).to_contain_text("USD/h", timeout=FIGURE_TIMEOUT)
+    rate.click()
+    expect(page.locator(f"#{ids.CLOUD_TABLE}")).to_be_in_viewport(timeout=FIGURE_TIMEOUT)
+    spent = page.locator(f"#{ids.SPENDING_TILES} button").nth(1)
+    expect(spent).to_contain_text("USD", timeout=FIGURE_TIMEOUT)
+    simulated.pause()
+    parts = page.locator(f"#{ids.SPENDING_PARTS_TABLE} tbody tr")
+    expect(parts.first).to_be_hidden()
+    spent.click()
+    expect(parts.first).to_be_visible()
+    amounts = [money(row.locator("td").last.inner_text()) for row in parts.all()]
+    assert amounts[-1] == money(spent.inner_text()) == pytest.approx(sum(amounts[:-1]), abs=0.01 * len(amounts))
+    kind = parts.first.locator("th").inner_text()
+    parts.first.locator("button").click()
+    of = page.get_by_label("Of", exact=True)
+    expect(of).to_have_value(kind, timeout=FIGURE_TIMEOUT)
+    page.wait_for_url(re.compile(r"ladder_of="))
+    page.reload()
+    simulated.drawn()
+    expect(page.get_by_label("Of", exact=True)).to_have_value(kind, timeout=FIGURE_TIMEOUT)
+
+
+def test_the_period_and_the_bars_stand_in_the_address(simulated: Watched) -> None:
+    """A month's line begins with the month; bars by market are two."""
+    page = simulated.open("?tab=cloud&period=month&cloud_by=market")
+    expect(page.locator(f"#{ids.SPENDING_TILES}")).to_contain_text("Spent this month", timeout=FIGURE_TIMEOUT)
+    expect(page.locator(f"#{ids.graph(ids.SPENDING_KEY)} .main-svg").first).to_be_visible(timeout=FIGURE_TIMEOUT)
+    simulated.until(f"new Set({PLOT}.data.filter((one) => one.orientation === 'h').map((one) => one.y[0])).size === 2")
+    page.get_by_text("Day", exact=True).click()
+    expect(page.locator(f"#{ids.SPENDING_TILES}")).to_contain_text("Spent this day", timeout=FIGURE_TIMEOUT)
+    page.wait_for_url(re.compile(r"^(?!.*period=)"))
+
+
 def test_a_local_pool_says_that_its_price_is_not_known_and_how_to_say_it(watched: Watched) -> None:
     """Workers of this machine, an unknown price that is no 0, and the exact names that configure a cloud."""
     page = watched.open("?tab=cloud")
@@ -94,7 +131,7 @@ def test_the_comparison_follows_what_is_typed_and_is_in_the_address(watched: Wat
     expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text("choose one of c5.xlarge", timeout=FIGURE_TIMEOUT)
     expect(page.locator(f"#{ids.INSTANCE_TYPES} option[value='c5.xlarge']")).to_have_count(1)
     page.get_by_label("Instance type").fill("c5.xlarge")
-    page.get_by_label("Region").select_option("eu-west-1")
+    page.get_by_label("Region", exact=True).select_option("eu-west-1")
     chosen = prices.find("c5.xlarge", "eu-west-1")
     assert chosen is not None
     expect(page.locator(f"#{ids.COMPARISON}")).to_contain_text(f"costs {chosen.hourly:g} USD an hour", timeout=FIGURE_TIMEOUT)

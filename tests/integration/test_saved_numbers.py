@@ -275,7 +275,11 @@ def test_what_it_cost(window: Window) -> None:
     assert {(row["provider"], row["region"], row["type"], row["market"], row["price"], row["charged"], row["spent"]) for row in rows} == {
         *stored
     }
-    text = json.dumps(window.screen(ids.CLOUD_TABLE, drm_cloud_tick=None, drm_instance_type="m5.large", drm_cloud_region="us-east-1"))
+    text = json.dumps(
+        window.screen(
+            ids.CLOUD_TABLE, drm_cloud_tick=None, drm_instance_type="m5.large", drm_cloud_region="us-east-1", drm_cloud_by="provider"
+        )
+    )
     for row in rows:
         assert f'"{money(row["spent"], "USD")}"' in text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from drm.cloud.totals import Problem, Totals
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
-from drm.figures import cloud, cloud_text
+from drm.figures import cloud, cloud_text, comparison_text
 from drm.figures.units import money
 from drm.manager import DynamicResourceManager
 from drm.model import Price, Resources, WorkerType
@@ -27,7 +28,8 @@ from tests.unit.test_callbacks import TICK, Page
 from tests.unit.test_cloud_providers import Rented
 
 HOSTILE = ("<script>alert(1)</script>", "w" * 250, "\u202egnirts", "🦊\n\x00", "=1+1", "@")
-ASKED = {"drm_cloud_tick": TICK, "drm_instance_type": "m5.large", "drm_cloud_region": "us-east-1", "drm_comparison_card": True}
+CHOSEN = {"drm_instance_type": "m5.large", "drm_cloud_region": "us-east-1", "drm_cloud_by": "provider"}
+ASKED = {"drm_cloud_tick": TICK, **CHOSEN, "drm_comparison_card": True}
 
 
 def simulated_state(workers: int = 40, ticks: int = 60, **choices: Any) -> DRMState:
@@ -150,6 +152,43 @@ def test_the_table_has_a_line_for_each_kind_and_sums_that_add_up(simulated: DRMS
     assert rows[-1].rate == money(totals.sum.rate, "USD") and rows[-1].spent == money(totals.sum.spent, "USD")
 
 
+def test_bars_of_any_field_add_up(simulated: DRMState) -> None:
+    """By provider, region, type and market the same sum, a bar for each value; parts keep the colour of their provider."""
+    totals = simulated.cloud.last_totals()
+    for by in cloud.BY:
+        figure = cloud.build(simulated.fleet(900, cloud.COLUMNS), totals, "light", 900, by)
+        assert figure is not None
+        spent = [trace for trace in figure["data"] if trace.get("orientation") == "h"]
+        assert {trace["y"][0] for trace in spent} == {getattr(line.kind, by) for line in totals.lines}
+        assert sum(trace["x"][0] for trace in spent) == pytest.approx(totals.sum.spent, abs=1e-4)
+        assert len({trace["marker"]["color"] for trace in spent}) == 3
+
+
+def test_amounts_lead_to_what_they_were_paid_for(simulated_page: Page) -> None:
+    """Each line's to the account of its kind, a provider's to that of all its kinds; the account knows every one of these names."""
+    table = json.dumps(simulated_page.call(ids.wire("cloud"), **ASKED)[ids.CLOUD_TABLE]["children"])
+    wanted = {
+        json.loads(one)[ids.LADDER_OF] for one in re.findall(r'"data-drm-set": ("(?:[^"\\]|\\.)*")', table) for one in [json.loads(one)]
+    }
+    assert {"all", "all of alpha", "beta beta-1 standard-spot spot"} <= wanted
+    for of in wanted:
+        account = simulated_page.call(ids.LADDER_TEXT, drm_cloud_tick=TICK, drm_ladder_of=of)
+        assert "worker-hours" in account[ids.LADDER_TEXT]["children"], of
+        assert of in [option["value"] for option in account[ids.LADDER_OF]["options"]]
+
+
+def test_a_price_that_is_old_is_marked_in_the_table() -> None:
+    """After 90 days, with its age in words."""
+    worker_type = WorkerType("t", Resources(cpu=1), Price(2.0, "EUR", "ours", "2026-01-01"))
+    day = 86_400.0
+    for age, told in ((89, ""), (91, "91 days old, more than 90: look it up before you rely on it")):
+        now = 1_767_225_600.0 + age * day
+        manager = DynamicResourceManager(ExternalEngine(), worker_types=[worker_type], now=now)
+        manager.register_worker("a", capacity=Resources(cpu=1), labels={"worker_type": "t"})
+        manager.advance(now)
+        assert [row.price_age for row in cloud_text.table(manager.cloud.last_totals())] == [told]
+
+
 def test_problems_jumps_and_lost_workers_are_told() -> None:
     """Each in a sentence, with the provider's name and the time at which it was asked."""
     totals = Totals((), (Problem("aws\x00", 0.0, "quota <b>"), Problem("gce", math.nan, "not asked yet")), 1.0, 0.0, 120.0)
@@ -237,11 +276,11 @@ def test_the_comparison_is_the_formula() -> None:
     prices = PriceList("a list", "2026-01-01", {"t": Resources(cpu=2, memory=8 * GIB)}, {"t": {"r": 0.096}})
     worker_type = prices.find("t", "r")
     assert worker_type is not None
-    row = cloud_text.comparison_row(
+    row = comparison_text.comparison_row(
         "capacity", np.array([12, 24 * GIB, 0, 0]), compare(np.array([12, 24 * GIB, 0, 0]), worker_type), worker_type
     )
     assert row == ["capacity", "12 cores, 24 GiB of memory", "6", "CPU", "0.576 USD", "420.48 USD"]
-    assert "the largest counts" in cloud_text.formula(worker_type)
+    assert "the largest counts" in comparison_text.formula(worker_type)
 
 
 @pytest.mark.parametrize(("days", "stale"), [(STALE_DAYS - 1, False), (STALE_DAYS + 1, True)])
@@ -250,10 +289,10 @@ def test_a_price_is_marked_once_it_is_older_than_90_days(days: int, stale: bool)
     prices = PriceList("a list", "2026-01-01", {"t": Resources(cpu=2)}, {"t": {"r": 1.0}})
     worker_type = prices.find("t", "r")
     assert worker_type is not None
-    told, age = cloud_text.price_text(prices, worker_type, 1_767_225_600.0 + days * 86_400)
+    told, age = comparison_text.price_text(prices, worker_type, 1_767_225_600.0 + days * 86_400)
     assert "Source: a list, dated 2026-01-01." in told and bool(age) == stale
     undated = PriceList("a list", "", prices.types, prices.hourly)
-    assert "no date" in cloud_text.price_text(undated, worker_type, START)[1]
+    assert "no date" in comparison_text.price_text(undated, worker_type, START)[1]
 
 
 def test_types_are_offered_as_they_are_typed(page: Page) -> None:
@@ -275,7 +314,7 @@ def test_types_are_offered_as_they_are_typed(page: Page) -> None:
 @pytest.mark.parametrize("hostile", [[], 7, True, {"a": 1}])
 def test_values_that_no_page_sends_are_refused(page: Page, hostile: object) -> None:
     """400, never an error of the server."""
-    for changed in ("drm_cloud_tick", "drm_instance_type", "drm_cloud_region"):
+    for changed in ("drm_cloud_tick", "drm_instance_type", "drm_cloud_region", "drm_cloud_by"):
         page.call(ids.wire("cloud"), **{**ASKED, changed: hostile})
         assert page.status in (200, 204, 400)
 

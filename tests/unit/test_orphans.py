@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
+from drm import ids
 from drm.cloud import CloudProviderManager, Instance
 from drm.cloud.orphans import GRACE_SECONDS
+from drm.figures import orphans_text
 from drm.manager import DynamicResourceManager
 from drm.model import Price, Resources
+from drm.state import DRMState
+from tests.unit.test_callbacks import TICK, Page
 from tests.unit.test_cloud_providers import Rented
 
 PRICE = Price(0.5, "USD", "test", "2026-01-01")
@@ -93,3 +98,31 @@ def test_without_a_pool_every_marked_instance_is_an_orphan() -> None:
     rented = Rented("aws")
     rented.instances = [instance("i-1", "w-1")]
     assert [one.id for one in CloudProviderManager([rented]).orphans(LATER).instances] == ["i-1"]
+
+
+def test_the_page_tells_what_was_told_last_and_asks_nobody() -> None:
+    """Before anybody has asked; what was found then, with its age and its cost; none; and of a pool that has no provider to ask."""
+    rented, manager = pool(instance("i-1", "w-1"), instance("i-2", "w-of-a-run-that-was-killed", launched_at=math.nan))
+    page = Page(DRMState(manager))
+
+    def told() -> tuple[str, str]:
+        answer = page.call(ids.ORPHANS_TEXT, drm_cloud_tick=TICK)
+        return answer[ids.ORPHANS_TEXT]["children"], json.dumps(answer[ids.ORPHANS_TABLE]["children"])
+
+    assert told()[0] == orphans_text.NONE_ASKED and rented.asked == 0
+    manager.cloud.orphans(LATER)
+    manager.advance(LATER + 60)
+    sentence, table = told()
+    assert sentence.startswith(
+        "1 instance on which no worker of the pool stands, and 0 workers without an instance, as of 00:02:01 UTC, 1 min ago."
+    )
+    assert "They cost 0.50 USD an hour." in sentence and "instance i-2" in table and "unknown" in table and rented.asked == 1
+    rented.instances = [instance("i-1", "w-1")]
+    manager.cloud.orphans(LATER + 60)
+    assert told() == ("There is none, as of 00:03:01 UTC, 0 s ago.", "null")
+    rented.failure = RuntimeError("quota")
+    manager.cloud.orphans(LATER + 60)
+    assert told()[0].endswith("aws did not answer: quota.")
+    past = page.call(ids.ORPHANS_TEXT, drm_cloud_tick={**TICK, "at": "5"})
+    assert past[ids.ORPHANS_TEXT]["children"] == orphans_text.PAST
+    assert orphans_text.sentence(None, 0.0, asks=DynamicResourceManager().cloud.asks) == orphans_text.NO_PROVIDER

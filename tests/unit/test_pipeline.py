@@ -57,6 +57,11 @@ QUEUE = create_policy("queue")
         (replace(FULL, budget=10.0, cost_rate=9.0, worker_price=1.5), "maintain", "budget", 6),
         (replace(FULL, budget=10.0), "maintain", "price_unknown", 6),
         (replace(FULL, budget=10.0, cost_rate=12.0, worker_price=0.0), "maintain", "budget", 6),
+        (replace(FULL, day_budget=40.0, day_spent=39.0, day_left_seconds=600.0), "scale_up", "queue_demand", 10),
+        (replace(FULL, day_budget=40.0, day_spent=40.0, day_left_seconds=600.0), "maintain", "budget_spent", 6),
+        (replace(FULL, month_budget=40.0, month_spent=41.0, month_left_seconds=600.0), "maintain", "budget_spent", 6),
+        (replace(FULL, month_budget=40.0, month_spent=math.nan, month_left_seconds=600.0), "maintain", "price_unknown", 6),
+        (replace(IDLE, day_budget=40.0, day_spent=41.0, day_left_seconds=600.0), "scale_down", "idle", 4),
         (replace(IDLE, idle_workers=1.0, ripe_workers=5), "scale_down", "idle", 5),
         (replace(IDLE, silent_workers=2.0), "maintain", "silent_workers", 6),
         (replace(IDLE, silent_workers=1.0), "scale_down", "idle", 4),
@@ -103,6 +108,33 @@ def test_several_blockers_each_hold_on_condition_of_the_others() -> None:
     check_flips(QUEUE, Pipeline(), seen, flips)
     for left_out in flips:
         assert action_of(QUEUE, Pipeline(), applied(seen, [flip for flip in flips if flip is not left_out])) == "maintain"
+
+
+def test_a_spent_budget_says_what_was_spent_and_when_it_ends() -> None:
+    """Both periods, and the hour's budget behind them: only all of them together flip the action."""
+    seen = replace(
+        FULL,
+        day_budget=40.0,
+        day_spent=40.25,
+        day_left_seconds=11_400.0,
+        month_budget=900.0,
+        month_spent=901.5,
+        month_left_seconds=700_000.0,
+        budget=9.0,
+        cost_rate=9.0,
+        worker_price=1.5,
+    )
+    found = evaluate(QUEUE, Pipeline(), seen)
+    assert found.reason == (
+        "the policy wants 10 instead of 6: the budget of the day is 40, and 40.25 was spent: nothing is added until it ends, in 4 h; "
+        "the budget of the month is 900, and 901.5 was spent: nothing is added until it ends, in 9 days"
+    )
+    flips, blockers = find_flips(QUEUE, Pipeline(), seen)
+    check_flips(QUEUE, Pipeline(), seen, flips)
+    assert [blocker.code for blocker in blockers] == ["budget_spent"]
+    assert blockers[0].flip_if == "the day ends, in 4 h and the month ends, in 9 days and a budget of 10.5 an hour"
+    listed = {one.name: one for one in seen.inputs(thresholds(QUEUE, Pipeline(), seen), {})}
+    assert (listed["day_spent"].threshold, listed["day_spent"].margin) == (40.0, 0.25) and listed["month_left_seconds"].value == 700_000.0
 
 
 def test_flapping_is_named() -> None:
@@ -204,6 +236,15 @@ def conditions(draw: Any) -> Conditions:
         cost_rate=draw(st.one_of(st.just(math.nan), st.floats(0, 100))),
         worker_price=draw(st.one_of(st.just(math.nan), st.floats(0, 10))),
         budget=draw(st.one_of(st.just(math.inf), st.floats(0.1, 100))),
+        **{
+            f"{period}_{name}": draw(values)
+            for period in ("day", "month")
+            for name, values in (
+                ("spent", st.one_of(st.just(math.nan), st.floats(0, 100))),
+                ("budget", st.one_of(st.just(math.inf), st.floats(0.1, 100))),
+                ("left_seconds", ages),
+            )
+        },
         known_workers=idle + busy,
         silent_workers=min(idle + busy, draw(counts)),
         failed_launches=draw(counts),
@@ -239,6 +280,9 @@ def test_targets_stay_within_bounds(seen: Conditions, name: str) -> None:
         assert found.target <= seen.max_workers and not seen.backoff_left_seconds
         if math.isfinite(seen.budget):
             assert seen.cost_rate + (found.target - seen.current_workers) * seen.worker_price <= seen.budget * (1 + 1e-6)
+        for period in ("day", "month"):
+            most, left = getattr(seen, f"{period}_budget"), getattr(seen, f"{period}_left_seconds")
+            assert math.isinf(most) or not left or getattr(seen, f"{period}_spent") < most
     else:
         assert found.target >= min(seen.min_workers, seen.current_workers)
         assert seen.current_workers - found.target <= max(1, seen.current_workers // 3)

@@ -109,7 +109,7 @@ def test_one_moment_has_the_same_numbers_everywhere(page: Page, state: DRMState)
     heat = drawn(page, "utilization", drm_resource="cpu", drm_measure="used", drm_selected=None)[ids.wire("utilization")]["data"]
     assert {one["id"] for one in active} <= {member for row in heat["members"] for member in row}
 
-    cloud = drawn(page, "cloud", drm_instance_type="m5.large", drm_cloud_region="us-east-1")
+    cloud = drawn(page, "cloud", drm_instance_type="m5.large", drm_cloud_region="us-east-1", drm_cloud_by="provider")
     rate = sum(line.rate for line in state.at(MOMENT).cloud_totals().lines)
     assert f"They cost {rate:.2f} USD an hour then; what they had cost by then is not kept" in cloud[ids.CLOUD_TEXT]["children"]
     assert strip[ids.summary("cost", "value")]["children"] == f"{number(rate)} USD/h"
@@ -189,6 +189,7 @@ SCALING_REST = {
     "drm_measure": "used",
     "drm_efficiency_resource": "cpu",
     "drm_efficiency_by": "name",
+    "drm_cloud_by": "provider",
 }
 
 

@@ -1,0 +1,16 @@
+"""An amount of money that opens its parts: what it was added up from stands in another place of the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dash import html
+from dash.development.base_component import Component
+
+from drm.address import leads_to
+
+
+def money_link(text: str, parts: str, **values: str) -> Component:
+    """A button with the amount on it; the rest as `leads_to`."""
+    asked: dict[str, Any] = leads_to(parts, **values)
+    return html.Button(text, className="drm-money", **asked)

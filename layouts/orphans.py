@@ -1,0 +1,20 @@
+"""What belongs to nobody at the providers: a card of the Cloud tab."""
+
+from __future__ import annotations
+
+from dash import html
+from dash.development.base_component import Component
+
+from drm import ids
+
+
+def card() -> Component:
+    """A sentence, and a table of what there is."""
+    return html.Section(
+        [
+            html.H2("Orphans"),
+            html.P("", id=ids.ORPHANS_TEXT, className="drm-sentence"),
+            html.Div([], id=ids.ORPHANS_TABLE, className="drm-scroll"),
+        ],
+        className="drm-card",
+    )

@@ -1,0 +1,38 @@
+"""What was spent in the running day or month, what will be by its end, and its budget: a card of the Cloud tab."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from drm import ids
+from drm.figures.theme import CONFIG
+from drm.layouts.controls import segments
+
+KEY = ids.SPENDING_KEY
+
+
+def card() -> list[Component]:
+    """The card, and the stores of its figure."""
+    return [
+        *(dcc.Store(id=store(KEY)) for store in (ids.wire, ids.zoom, ids.drawn)),
+        html.Section(
+            [
+                html.Div(
+                    [html.H2("Spend to date, forecast and budget"), segments(ids.SPEND_PERIOD, "Period", {"day": "Day", "month": "Month"})],
+                    className="drm-card-head",
+                ),
+                html.Div([], id=ids.SPENDING_ALERTS),
+                html.Div([], id=ids.SPENDING_TILES, className="drm-tiles"),
+                html.P("", id=ids.empty(KEY), className="drm-empty"),
+                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                html.P("", id=ids.SPENDING_NOTE, className="drm-note"),
+                html.Details(
+                    [html.Summary("What the sum is made of"), html.Div([], id=ids.SPENDING_PARTS_TABLE, className="drm-scroll")],
+                    id=ids.SPENDING_PARTS,
+                    className="drm-parts",
+                ),
+            ],
+            className="drm-card",
+        ),
+    ]
