@@ -1,4 +1,4 @@
-"""What `/api/v1/budget` answers: what the running day and month have cost, will have by their ends, and may; and the account of a decision."""
+"""What `/api/v1/budget` answers: what the running day and month have cost, and will have by their ends; and a decision's account."""
 
 from __future__ import annotations
 
