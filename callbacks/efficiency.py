@@ -1,18 +1,17 @@
-"""Efficiency: draws the pool, its tasks and its workers, and lists the findings, when one of their windows is new."""
+"""Efficiency: draws the pool, its tasks and its workers when one of their windows is new."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, no_update
 from dash.exceptions import PreventUpdate
 
 from drm import ids
 from drm.analysis.efficiency import of_names, of_shapes, present
-from drm.analysis.right_sizing import IDLE_SECONDS, idle_rows, study
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.errors import InvalidValueError
-from drm.figures import efficiency, efficiency_tasks, efficiency_workers, findings
+from drm.figures import efficiency, efficiency_tasks, efficiency_workers
 from drm.figures.units import LABELS
 from drm.model import RESOURCES
 from drm.state import DRMState
@@ -46,8 +45,6 @@ def register(app: Dash, state: DRMState) -> None:
                 }
                 for name in RESOURCES
             },
-            "findings": Output(ids.FINDINGS, "children"),
-            "findings_words": Output(ids.FINDINGS_WORDS, "children"),
         },
         inputs={
             "tick": Input(ids.tick(KEY), "data"),
@@ -72,18 +69,16 @@ def register(app: Dash, state: DRMState) -> None:
         # A pool of GPUs only has no CPU to show, which is what a fresh page asks for.
         resource = resource if resource in names else names[0]
         means = view.worker_means(seconds, resource)
-        etag = f"{window.etag} {usage.version} {len(idle_rows(snapshot, IDLE_SECONDS))} {seconds} {scheme} {resource} {by} {view.moment}"
+        etag = f"{window.etag} {usage.version} {seconds} {scheme} {resource} {by} {view.moment}"
         if etag == drawn:
             raise PreventUpdate
-        shapes = of_shapes(usage, now - seconds, now)
-        uses = shapes if by == "shape" else of_names(usage, now - seconds, now)
+        uses = (of_shapes if by == "shape" else of_names)(usage, now - seconds, now)
         capacities = dict(zip(snapshot.worker_ids, snapshot.capacity[:, RESOURCES.index(resource)].tolist(), strict=True))
         figures = {
             KEY: efficiency.build(window, resource, scheme, seconds),
             TASKS: efficiency_tasks.build(uses, resource, by, scheme, seconds),
             WORKERS: efficiency_workers.build(means, capacities, resource, scheme, seconds),
         }
-        found = study(shapes, snapshot, most_idle=findings.SHOWN)
         return {
             "drawn": etag,
             "options": [{"label": LABELS[name], "value": name} for name in names],
@@ -95,14 +90,8 @@ def register(app: Dash, state: DRMState) -> None:
                 WORKERS: efficiency_workers.words(means) if figures[WORKERS] else "",
             },
             "cards": {name: _card(efficiency.card_text(window, name)) for name in RESOURCES},
-            "findings": [_row(kind, texts) for kind, texts in findings.rows(found)],
-            "findings_words": findings.words(found),
         }
 
 
 def _card(text: dict[str, str] | None) -> dict[str, Any]:
     return {"hidden": True, **dict.fromkeys(PARTS, no_update)} if text is None else {"hidden": False, **text}
-
-
-def _row(kind: str, texts: list[str]) -> html.Tr:
-    return html.Tr([html.Td(text) for text in texts], className=f"drm-finding drm-finding-{kind.split('_')[0]}")

@@ -97,7 +97,8 @@ def create_app(
     app.layout = layout
     # Dash would send it a second time, inside the page.
     app.validation_layout = None
-    parts = ("time_range", "moment", "worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans")
+    views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
+    parts = ("time_range", "moment", *views)
     for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import time
@@ -18,6 +19,7 @@ from flask import Blueprint, Response, request
 
 from drm.analysis.decision_cost import decision_cost
 from drm.budget_api import BUDGET_PATH, account_json, budget_json
+from drm.cloud.price_list import read_price_list
 from drm.costs_api import COSTS_PATH, costs_json
 from drm.decision import ScalingDecision
 from drm.errors import InvalidValueError, UnknownIdError
@@ -26,6 +28,7 @@ from drm.export_api import add_routes
 from drm.ledger_query import Query
 from drm.metrics import METRICS_PATH, Metrics
 from drm.model import NAME_LIMIT, RESOURCES, WORKER_STATES, FloatArray
+from drm.recommendations_api import RECOMMENDATIONS_PATH, recommendations_json
 from drm.snapshot import Snapshot
 from drm.state import DRMState
 from drm.view import View
@@ -33,7 +36,16 @@ from drm.view import View
 WORD_FIELDS = ("action", "code", "actor", "outcome", "kind")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
-PATHS = ("/api/v1/snapshot", "/api/v1/decisions", "/api/v1/decisions/ID", "/api/v1/explain", BUDGET_PATH, COSTS_PATH, *EXPORT_PATHS)
+PATHS = (
+    "/api/v1/snapshot",
+    "/api/v1/decisions",
+    "/api/v1/decisions/ID",
+    "/api/v1/explain",
+    BUDGET_PATH,
+    COSTS_PATH,
+    RECOMMENDATIONS_PATH,
+    *EXPORT_PATHS,
+)
 DIGITS = 15
 """Of the longest number that is read as an id."""
 
@@ -93,6 +105,13 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     @blueprint.get(COSTS_PATH)
     def costs() -> Response:
         return _of_moment(state, lambda view: _answer(costs_json(view, request.args)))
+
+    prices = functools.cache(read_price_list)
+
+    @blueprint.get(RECOMMENDATIONS_PATH)
+    def recommendations() -> Response:
+        types = state.manager.worker_types
+        return _of_moment(state, lambda view: _answer(recommendations_json(view, types, prices, request.args)))
 
     add_routes(blueprint, state)
 

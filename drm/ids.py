@@ -126,7 +126,11 @@ EFFICIENCY_BY = "drm-efficiency-by"
 """Whether tasks are shown by name, or by name and request."""
 EFFICIENCY_WORKERS_KEY, EFFICIENCY_TASKS_KEY = "efficiency-workers", "efficiency-tasks"
 """Keys of the tab's other graphs."""
-FINDINGS, FINDINGS_WORDS = "drm-findings", "drm-findings-words"
+RECOMMENDATIONS_KEY = "recommendations"
+RECOMMENDATIONS, RECOMMENDATIONS_WORDS = "drm-recommendations", "drm-recommendations-words"
+RECOMMENDATIONS_OPEN = "drm-recommendations-open"
+"""Which recommendations the reader has opened."""
+IDLE_CAUSES, IDLE_WORDS = "drm-idle-causes", "drm-idle-words"
 
 
 def tick(key: str) -> str:

@@ -272,6 +272,11 @@ class DynamicResourceManager:
         """How many workers the pool may have."""
         return self._scaler.limits.bounds
 
+    @property
+    def worker_types(self) -> tuple[WorkerType, ...]:
+        """What can be launched, with prices where they are known."""
+        return tuple(self._pool.worker_types.values())
+
     def set_bounds(self, min: int, max: int) -> None:
         """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large.
 

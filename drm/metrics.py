@@ -165,6 +165,8 @@ def _recorder(recording: Recording) -> Iterator[Metric]:
     yield _counter(
         "drm_history_dropped_records", "Decisions, tasks and lifetimes that could not be kept.", [((), recording.dropped_records)]
     )
+    memory = "What DuckDB holds of the history in memory: of the file, and of what is not in it yet."
+    yield _gauge("drm_history_memory_bytes", memory, recording.memory_bytes)
     yield _counter("drm_history_busy_seconds", "How long the recorder has worked, in all.", [((), recording.busy_seconds)])
 
 

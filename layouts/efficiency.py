@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
+from drm.layouts import recommendations
 from drm.layouts.controls import segments
 from drm.model import RESOURCES
 
 KEY = "efficiency"
-
-COLUMNS = ("Finding", "Task or worker", "Resource", "Asks for", "Used: p50 / p95 / max", "Evidence", "Suggested", "Would free")
-RULES = (
-    "Efficiency is used / allocated. Suggested: for CPU and GPU the 95th percentile of what runs used, for memory the largest peak, "
-    "each with 15 % added; where memory ended a run, 20 % and at least 100 MiB more than it had. Would free: the difference for all "
-    "that ran at once on average."
-)
 
 
 def layout() -> list[Component]:
@@ -41,15 +34,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
-        html.Section(
-            [
-                html.H2("What to change"),
-                html.P("", id=ids.FINDINGS_WORDS),
-                html.Div(_table(), className="drm-scroll drm-findings"),
-                html.P(RULES, className="drm-note"),
-            ],
-            className="drm-card",
-        ),
+        *recommendations.cards(),
         html.Div(
             [
                 html.Section(
@@ -96,12 +81,3 @@ def _card(name: str) -> Component:
         className="drm-card",
         hidden=True,
     )
-
-
-def _table() -> Component:
-    table: Component = dbc.Table(
-        [html.Thead(html.Tr([html.Th(name, scope="col") for name in COLUMNS])), html.Tbody([], id=ids.FINDINGS)],
-        size="sm",
-        className="drm-table",
-    )
-    return table

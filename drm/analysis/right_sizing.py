@@ -25,6 +25,7 @@ import numpy.typing as npt
 from drm.analysis.efficiency import TaskUse
 from drm.model import RESOURCES, STATE_CODE, UNITS, Resources
 from drm.snapshot import Snapshot
+from drm.task_usage import TaskShape
 
 ENOUGH_SAMPLES = 20
 MARGIN = 0.15
@@ -82,6 +83,8 @@ class Finding:
     """What an idle worker costs per hour."""
     capacity: Resources | None = None
     """What an idle worker has, all of which it would free."""
+    shape: TaskShape | None = None
+    """Of the tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +178,7 @@ def _judge(use: TaskUse, index: int, capacity: float) -> Finding | None:
         suggested=suggested,
         frees=frees,
         weight=about / capacity if capacity > 0 else 0.0,
+        shape=use.shapes[0] if len(use.shapes) == 1 else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from drm.history import schema
 from drm.history.copying import log_of
-from drm.history.file import HistoryFile
+from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.gaps import Gap, gaps
 from drm.history.reading import last_epoch
 
@@ -79,3 +79,11 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
+
+
+def memory_bytes(file: HistoryFile) -> float:
+    """What DuckDB holds in memory, of the file and of what is not in it yet; NaN where it cannot be asked now."""
+    try:
+        return float(file.read("SELECT sum(memory_usage_bytes) FROM duckdb_memory()")[0][0])
+    except HistoryFileError:
+        return math.nan

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from drm.history.batch import Batch, Event
+from drm.history.facts import memory_bytes
 from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.gaps import Gap
 from drm.history.recording import Recording
@@ -145,8 +146,10 @@ class Recorder:
                 self._take()
             began = time.thread_time()
             went_well = self._step()
+            held = math.nan if self._hurried else memory_bytes(self._file)
             with self._changed:
-                self._note(busy_seconds=self.recording.busy_seconds + time.thread_time() - began)
+                busy_seconds = self.recording.busy_seconds + time.thread_time() - began
+                self._note(busy_seconds=busy_seconds, memory_bytes=held)
                 self._changed.notify_all()
             if stopping and (not went_well or not self._waiting):
                 self._finish()

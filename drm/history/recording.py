@@ -31,6 +31,8 @@ class Recording:
     dropped_records: int = 0
     """What could not be kept, in all."""
     written_batches: int = 0
+    memory_bytes: float = math.nan
+    """What DuckDB holds in memory, of the file and of what is not in it yet; NaN: not known now."""
     busy_seconds: float = 0.0
     """How long its thread has worked, in all."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from drm import ids
 from drm.demo import KINDS
+from tests.browser.odd_pages import page_over
+from tests.browser.test_accessibility import violations
 from tests.browser.watched import FIGURE_TIMEOUT, Watched
+from tests.unit.planted_month import Month, Plan
 
 DEMO_TASKS = {kind.name for kind in KINDS}
 
@@ -69,13 +72,30 @@ def test_the_chosen_resource_stands_in_the_address(watched: Watched) -> None:
     watched.until(f"{plot('efficiency')}?.layout?.yaxis2?.title?.text?.startsWith('Memory')")
 
 
-def test_findings_say_what_they_rest_on(watched: Watched) -> None:
-    """Either a row with its evidence, or the number of measured runs that are missing."""
+def test_recommendations_open_into_what_they_rest_on(context: BrowserContext) -> None:
+    """A line opens by a click, breaks no rule of axe-core, stays open as another range draws all anew, and closes by a key; nothing
+    scrolls sideways."""
+    with page_over(context, Month(Plan(days=2)).state) as watched:
+        page = watched.open("?tab=efficiency&range=7d")
+        lines, facts = page.locator(f"#{ids.RECOMMENDATIONS} summary"), page.locator(f"#{ids.RECOMMENDATIONS} dl")
+        expect(page.locator(f"#{ids.RECOMMENDATIONS_WORDS}")).to_contain_text("3 recommendations; the largest saves")
+        expect(facts.first).to_be_hidden()
+        lines.first.click()
+        expect(facts.first).to_contain_text("How it is reckoned")
+        assert violations(page) == []
+        before = page.evaluate(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen = 'before'")
+        assert before == "before"
+        page.locator(f"#{ids.RANGE}").select_option("30d")
+        watched.until(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen === undefined")
+        expect(facts.first).to_be_visible()
+        expect(facts.nth(1)).to_be_hidden()
+        lines.first.press("Enter")
+        expect(facts.first).to_be_hidden()
+        page.set_viewport_size({"width": 390, "height": 844})
+        watched.until("document.documentElement.scrollWidth <= 390")
+
+
+def test_idle_time_is_named(watched: Watched) -> None:
+    """How much of what was paid held no task, in worker-hours."""
     page = open_with_tasks(watched)
-    words = page.locator(f"#{ids.FINDINGS_WORDS}")
-    expect(words).to_have_text(re.compile(r"finding|Nothing"), timeout=FIGURE_TIMEOUT)
-    rows = page.locator(f"#{ids.FINDINGS} tr")
-    if rows.count():
-        assert re.search(r"\d+ runs? in ", rows.first.inner_text()) or "Idle worker" in rows.first.inner_text()
-    else:
-        assert re.search(r"\d+ more", words.inner_text())
+    expect(page.locator(f"#{ids.IDLE_WORDS}")).to_have_text(re.compile(r"worker-hours, \d+ % of what was paid"), timeout=FIGURE_TIMEOUT)

@@ -12,8 +12,7 @@ import pytest
 
 from drm import ids
 from drm.analysis.efficiency import of_names, of_shapes, of_workers, present
-from drm.analysis.right_sizing import study
-from drm.figures import efficiency, efficiency_tasks, efficiency_workers, findings, theme
+from drm.figures import efficiency, efficiency_tasks, efficiency_workers, theme
 from drm.figures.units import LABELS
 from drm.history.window import WorkerMeans
 from drm.manager import DynamicResourceManager
@@ -34,11 +33,6 @@ def answer(state: DRMState, **changes: Any) -> dict[str, Any]:
     return Page(state).call(ids.wire(KEY), **(ASKED | changes))
 
 
-def cells(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """The texts of a table's rows."""
-    return [[cell["props"]["children"] for cell in row["props"]["children"]] for row in rows]
-
-
 def means(used: list[float], allocated: list[float]) -> WorkerMeans:
     """Of workers w0, w1, ...; NaN: never measured."""
     ids_of_all = tuple(f"w{index}" for index in range(len(used)))
@@ -54,69 +48,45 @@ def test_the_tab_stands_at_every_edge(edge: str, resource: str) -> None:
     for key in (KEY, WORKERS, TASKS):
         figure = told[ids.wire(key)]["data"]
         assert bool(figure["data"]) != bool(told[ids.empty(key)]["children"]), key
-    assert len(told[ids.FINDINGS]["children"]) <= findings.SHOWN
-    assert told[ids.FINDINGS_WORDS]["children"]
 
 
 def test_an_empty_pool_says_what_is_missing() -> None:
-    """Before the first tick, without a worker, and with lost ones only: each part in words, and how many samples a finding takes."""
+    """Before the first tick, without a worker, and with lost ones only: each part in words."""
     for state in (DRMState(DynamicResourceManager(now=START)), edge_state("no workers"), edge_state("only lost")):
         told = answer(state)
         assert "submit tasks, or choose a longer range" in told[ids.empty(TASKS)]["children"]
         assert "No worker had any CPU allocated" in told[ids.empty(WORKERS)]["children"]
-        assert "Nothing can be judged yet. A request is judged from 20 measured runs" in told[ids.FINDINGS_WORDS]["children"]
-        assert told[ids.FINDINGS]["children"] == []
     assert "Nothing is recorded" in answer(edge_state("no workers"))[ids.empty(KEY)]["children"]
 
 
 def test_one_worker_and_its_waste_are_shown() -> None:
-    """Cards, lines, bars and the findings of one task that uses a quarter of its cores and an eighth of its memory."""
+    """Cards, lines and bars of one task that uses a quarter of its cores and an eighth of its memory."""
     told = answer(edge_state("one worker"))
     assert told[ids.card("efficiency-cpu", "row")]["hidden"] is False
     assert told[ids.card("efficiency-gpu", "row")]["hidden"] is True
     assert told[ids.card("efficiency-cpu", "more")]["children"] == "3 cores allocated and not used"
     assert [option["value"] for option in told[ids.EFFICIENCY_RESOURCE]["options"]] == ["cpu", "memory"]
-    assert cells(told[ids.FINDINGS]["children"]) == [
-        ["Asks for more than it uses", "sort", "Memory", "8 GiB", "1 GiB / 1 GiB / 1 GiB", "25 runs in 4 min 5 s", "1.15 GiB", "3.49 GiB"],
-        [
-            "Asks for more than it uses",
-            "sort",
-            "CPU",
-            "4 cores",
-            "1 core / 1 core / 1 core",
-            "25 runs in 4 min 5 s",
-            "1.15 cores",
-            "1.45 cores",
-        ],
-    ]
-    assert told[ids.FINDINGS_WORDS]["children"] == "2 findings, gravest first."
     assert told[ids.wire(TASKS)]["data"]["data"][0]["y"] == ["sort"]
     assert told[ids.wire(WORKERS)]["data"]["data"][0]["y"] == ["only"]
 
 
 def test_a_pool_of_gpus_only_shows_gpus() -> None:
-    """No card of CPU or memory; the lines are those of the GPU, and its memory is near its request."""
+    """No card of CPU or memory; the lines are those of the GPU."""
     told = answer(edge_state("gpu only"), drm_efficiency_resource="gpu")
     hidden = {name: told[ids.card(f"efficiency-{name}", "row")]["hidden"] for name in RESOURCES}
     assert hidden == {"cpu": True, "memory": True, "gpu": False, "gpu_memory": False}
     names = [trace["name"] for trace in told[ids.wire(KEY)]["data"]["data"]]
     assert names == ["GPU efficiency", "GPU memory efficiency", "allocated", "used"]
-    assert {(row[0], row[2]) for row in cells(told[ids.FINDINGS]["children"])} == {
-        ("Memory is near its request", "GPU memory"),
-        ("Asks for more than it uses", "GPU"),
-    }
 
 
 def test_hostile_names_are_texts() -> None:
-    """Escaped and cut in figures, plain and cut in the table; rows that are cut alike stay two."""
+    """Escaped and cut in figures; rows that are cut alike stay two."""
     told = answer(edge_state("hostile names"))
     for key in (WORKERS, TASKS):
         labels = told[ids.wire(key)]["data"]["data"][0]["y"]
         assert len(labels) == len(set(labels)) == len(HOSTILE)
         assert not any("<" in label or "\x00" in label for label in labels)
         assert all(len(label) < 40 for label in labels)
-    subjects = {row[1] for row in cells(told[ids.FINDINGS]["children"])}
-    assert HOSTILE[0] in subjects and all(len(one) <= 64 and one.isprintable() for one in subjects)
 
 
 def test_ten_thousand_workers_are_a_spread_and_its_ends() -> None:
@@ -211,40 +181,6 @@ def test_no_more_tasks_than_fit_are_drawn() -> None:
     assert figure is not None and len(figure["data"][0]["y"]) == efficiency_tasks.SHOWN
     assert figure["data"][0]["y"][0] == "kind-39"
     assert efficiency_tasks.words(names, "cpu") == "Not shown: 25 more, which hold less."
-
-
-def test_findings_are_told_with_their_evidence() -> None:
-    """What takes more says so, how often memory ended it, and what is not known is called unknown; shortages name what is missing."""
-    usage = TaskUsage()
-    plant(usage, "killed", Resources(memory=GIB), [None] * 2, outcome="lost", out_of_memory=True)
-    until = plant(usage, "few", Resources(cpu=2), [Resources(cpu=1)] * 7)
-    for number in range(6):
-        plant(usage, f"dark-{number}", Resources(cpu=2), [None])
-    found = study(of_shapes(usage.view(), 0.0, until), edge_state("no workers").snapshot)
-    ((kind, row),) = findings.rows(found)
-    assert kind == "under_provisioned"
-    assert row == [
-        "Ended by memory (2 times)",
-        "killed",
-        "Memory",
-        "1 GiB",
-        "not measured",
-        "0 runs in 1 min 10 s",
-        "1.2 GiB",
-        "takes 58.6 MiB more",
-    ]
-    assert findings.words(found) == (
-        "1 finding. A request is judged from 20 measured runs on. Still missing: few: CPU, 13 more; dark-0: CPU, 20 more; "
-        "dark-1: CPU, 20 more; dark-2: CPU, 20 more; dark-3: CPU, 20 more; and 3 other requests."
-    )
-
-
-def test_a_pool_that_fits_says_so() -> None:
-    """That there is nothing to change is news as well."""
-    usage = TaskUsage()
-    until = plant(usage, "fits", Resources(cpu=1), [Resources(cpu=0.8)] * 20)
-    found = study(of_shapes(usage.view(), 0.0, until), edge_state("no workers").snapshot)
-    assert findings.words(found) == "Nothing to change: 1 request of tasks fit what they use, and no worker stands idle."
 
 
 def test_what_was_drawn_is_not_sent_again() -> None:

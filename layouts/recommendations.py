@@ -1,0 +1,34 @@
+"""What to change, and what idle time was for: two cards of the Efficiency tab."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from drm import ids
+from drm.figures.recommendations import RULES
+
+
+def cards() -> list[Component]:
+    """Filled with the tab's tick."""
+    return [
+        dcc.Store(id=ids.drawn(ids.RECOMMENDATIONS_KEY)),
+        dcc.Store(id=ids.RECOMMENDATIONS_OPEN, data=[]),
+        html.Section(
+            [
+                html.H2("What to change"),
+                html.P("", id=ids.RECOMMENDATIONS_WORDS, className="drm-sentence"),
+                html.Div([], id=ids.RECOMMENDATIONS),
+                html.P(RULES, className="drm-note"),
+            ],
+            className="drm-card",
+        ),
+        html.Section(
+            [
+                html.H2("What idle time was for"),
+                html.P("", id=ids.IDLE_WORDS),
+                html.Div([], id=ids.IDLE_CAUSES, className="drm-scroll"),
+            ],
+            className="drm-card",
+        ),
+    ]
