@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from flask import Blueprint, Response, request
 
+from drm.analysis.decision_cost import decision_cost
+from drm.budget_api import BUDGET_PATH, account_json, budget_json
 from drm.cloud.price_list import read_price_list
 from drm.costs_api import COSTS_PATH, costs_json
 from drm.decision import ScalingDecision
@@ -39,6 +41,7 @@ PATHS = (
     "/api/v1/decisions",
     "/api/v1/decisions/ID",
     "/api/v1/explain",
+    BUDGET_PATH,
     COSTS_PATH,
     RECOMMENDATIONS_PATH,
     *EXPORT_PATHS,
@@ -89,11 +92,15 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     def decision(decision_id: str) -> Response:
         if not (decision_id.isascii() and decision_id.isdigit() and len(decision_id) <= DIGITS):
             return _answer({"error": f"a decision's id is a whole number, got {decision_id[:NAME_LIMIT]!r}"}, 400)
-        return _of_moment(state, lambda view: _answer(decision_json(view.ledger.get(int(decision_id)))))
+        return _of_moment(state, lambda view: _answer(_with_account(view, view.ledger.get(int(decision_id)))))
 
     @blueprint.get("/api/v1/explain")
     def explain() -> Response:
         return _of_moment(state, _explained)
+
+    @blueprint.get(BUDGET_PATH)
+    def budget() -> Response:
+        return _of_moment(state, lambda view: _answer(budget_json(view, request.args)))
 
     @blueprint.get(COSTS_PATH)
     def costs() -> Response:
@@ -131,6 +138,10 @@ def _of_moment(state: DRMState, answer: Callable[[View], Response]) -> Response:
         return _answer({"error": str(error)}, 400)
     except UnknownIdError as error:
         return _answer({"error": str(error)}, 404)
+
+
+def _with_account(view: View, decision: ScalingDecision) -> dict[str, Any]:
+    return {**decision_json(decision), "account": account_json(decision_cost(view, decision))}
 
 
 def _explained(view: View) -> Response:

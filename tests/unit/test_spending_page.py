@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from drm import ids
+from drm.analysis.decision_cost import decision_cost
 from drm.analysis.outlook import Outlook, look_ahead, outlook
 from drm.analysis.spend_course import STEPS_SECONDS, course
 from drm.budget import Budget, Period, extent
@@ -20,6 +21,7 @@ from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
 from drm.figures import budget_text, spending, summary
 from drm.figures.units import money
+from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import Price, Resources, WorkerType
 from drm.period_spend import PeriodSpend
@@ -202,3 +204,32 @@ def test_the_figure_is_sent_once_a_minute(page: Page) -> None:
         ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period="day", drm_spending_drawn=first[ids.drawn("spending")]["data"]
     )
     assert ids.wire("spending") not in again and again[ids.SPENDING_TILES] == first[ids.SPENDING_TILES]
+
+
+def test_the_api_tells_what_the_card_shows(state: DRMState, page: Page) -> None:
+    """Spent, forecast and budget of both periods, of the present and of a moment; a wrong argument is named."""
+    told = page.client.get("/drm-dashboard/api/v1/budget").json
+    for period in ("day", "month"):
+        own, seen = told[period], look_ahead(state, period)  # type: ignore[arg-type]
+        assert (own["spent"], own["since"], own["end"]) == (seen.spend.spent, seen.spend.since, seen.spend.end)
+        assert own["low"] <= own["forecast"] <= own["high"] and own["forecast"] == seen.level[-1] and own["basis"] == "days"
+    assert (told["hour"]["budget"], told["day"]["budget"], told["month"]["budget"]) == (0.01, 2.0, 900.0)
+    assert told["day"]["over_at"] == state.end() and told["hour"]["rate"] == state.snapshot.cost_rate
+    assert budget_text.alert(look_ahead(state, "day")) in told["alerts"]
+    then = page.client.get(f"/drm-dashboard/api/v1/budget?at={START + 30 * HOUR}").json
+    assert then["day"]["spent"] == state.at(START + 30 * HOUR).period_spend("day").spent
+    assert "there is no 'period' to ask" in page.client.get("/drm-dashboard/api/v1/budget?period=day").json["error"]
+
+
+def test_the_api_tells_what_a_decision_cost() -> None:
+    """Of one that grew the pool; of one that left it as it is there is none."""
+    state = DRMState(DynamicResourceManager(SimulatedEngine(20, 7), bounds=Bounds(1, 20), interval_seconds=15.0, now=START))
+    for tick in range(120):
+        state.advance(START + tick * 15.0)
+    client = Page(state).client
+    (grew,) = state.ledger.query(Query(action="scale_up", limit=1, descending=False))
+    cost = decision_cost(state, grew)
+    told = client.get(f"/drm-dashboard/api/v1/decisions/{grew.id}").json["account"]
+    assert cost is not None and (told["money"], told["end"], told["worker_seconds"]) == (cost.money, cost.end, cost.worker_seconds)
+    (kept,) = state.ledger.query(Query(action="maintain", limit=1))
+    assert client.get(f"/drm-dashboard/api/v1/decisions/{kept.id}").json["account"] is None
