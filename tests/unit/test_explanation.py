@@ -101,6 +101,7 @@ def test_what_a_person_changed_is_told_as_such() -> None:
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
+        (19_000.5, "money", "19 000.50"),
         (math.nan, "fraction", "unknown"),
         (math.inf, "per hour", "no limit"),
         (90.0, "seconds", "1 min 30 s"),
