@@ -18,6 +18,7 @@ from drm.engines.external import ExternalEngine
 from drm.errors import FutureError, InvalidValueError, UnknownIdError
 from drm.history.archive import Archive
 from drm.history.store import HistoryStore
+from drm.history.worker_spends import WorkerSpend
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import ACTIVE_CODES, Resources, Task
@@ -341,6 +342,10 @@ class Kept:
     def spend_at(self, moment: float) -> Spend | None:
         """Nothing was charged."""
         return Spend(moment, moment - 60, (), np.empty((0, 7), np.int64), np.empty(0), 0.0)
+
+    def worker_spend(self, worker_id: str, since: float, until: float) -> WorkerSpend | None:
+        """Nothing."""
+        return None
 
 
 def test_an_archive_tells_tasks_and_spend() -> None:
