@@ -20,6 +20,8 @@ SLOW = (
     "test_dask_engine.py",
     "test_aws.py",
     "test_cloud_engine.py",
+    "test_planted_month.py",
+    "test_account_of_a_month.py",
     "test_simulated_day.py",
     "test_real_decisions.py",
     "test_dynamic_resource_management_visualization.py",
