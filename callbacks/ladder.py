@@ -8,11 +8,11 @@ from typing import Any
 from dash import Dash, Input, Output, no_update
 
 from drm import ids
-from drm.analysis.ladder import ladder
+from drm.analysis.ladder import by_key, ladder
 from drm.callbacks import ladder_body
 from drm.callbacks.ticks import read_tick, view_at
 from drm.errors import InvalidValueError
-from drm.figures import ladder_text
+from drm.figures import ladder_parts, ladder_text
 from drm.model import InstanceKind
 from drm.state import DRMState
 
@@ -25,20 +25,22 @@ def register(app: Dash, state: DRMState) -> None:
         Output(ids.LADDER_TABLE, "children"),
         Output(ids.LADDER_NOTE, "children"),
         Output(ids.LADDER_OF, "options"),
+        Output(ids.LADDER_PARTS_TABLE, "children"),
+        Output(ids.LADDER_PARTS, "hidden"),
         Input(ids.tick("cloud"), "data"),
         Input(ids.LADDER_OF, "value"),
         prevent_initial_call=True,
     )
     def render(tick: object, of: object) -> tuple[Any, ...]:
         if tick is None:
-            return (no_update,) * 4
+            return (no_update,) * 6
         if not isinstance(of, str):
             raise InvalidValueError(f"the account is of all workers or of one kind of instance, got {of!r}: reload the page")
         asked = read_tick(tick)
         view = view_at(state, asked.at)
         start, end = view.spends(asked.range_seconds)
         if end is None:
-            return (ladder_text.NOT_KEPT if view.moment is not None else ladder_text.NOTHING_YET), None, "", [ladder_text.ALL]
+            return (ladder_text.NOT_KEPT if view.moment is not None else ladder_text.NOTHING_YET), None, "", [ladder_text.ALL], None, True
         groups = _groups([kind for kind, seconds in zip(end.kinds, end.seconds.tolist(), strict=True) if seconds > 0])
         # One that is gone from this range is chosen still; its account is empty.
         all_of_them = of == ladder_text.ALL["value"]
@@ -46,14 +48,19 @@ def register(app: Dash, state: DRMState) -> None:
         options = [ladder_text.ALL, *({"label": name, "value": name} for name in chosen if len(chosen) > 1 or not all_of_them)]
         found = ladder(start, end, None if all_of_them else lambda kind: kind in groups.get(of, ()))
         if found is None:
-            return ladder_text.NOT_KEPT, None, "", options
+            return ladder_text.NOT_KEPT, None, "", options, None, True
         simulated = view.snapshot.source.kind == "simulated"
         has = found.paid.seconds > 0
+        by_kind = by_key(start, end, lambda kind: ladder_text.kind_text(kind) if all_of_them or kind in groups.get(of, ()) else "") or {}
+        by_kind.pop("", None)
+        made_of = ladder_parts.parts(found, by_kind) if has else None
         return (
             ladder_text.sentence(found, simulated=simulated),
-            ladder_body.table(found) if has else None,
+            ladder_body.table(found, is_link=made_of is not None) if has else None,
             ladder_text.note(found) if has else "",
             options,
+            None if made_of is None else ladder_body.parts_table(made_of),
+            made_of is None,
         )
 
 

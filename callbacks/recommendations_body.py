@@ -8,6 +8,8 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
+from drm import ids
+from drm.callbacks.money_link import money_link
 from drm.figures import idle_causes
 from drm.figures.recommendations import Line
 
@@ -61,6 +63,7 @@ def _cause(one: idle_causes.Row) -> Component:
         html.Th(one.name, scope="row"),
         html.Td(one.detail, className="drm-note drm-detail"),
         html.Td(html.Div(bar, className="drm-fall-track", **HIDDEN)),
-        *(html.Td(text, className=NUMBERS) for text in (one.share, one.hours, one.money)),
+        *(html.Td(text, className=NUMBERS) for text in (one.share, one.hours)),
+        html.Td(money_link(one.money, ids.LADDER_TABLE, **{ids.TABS: "cloud"}), className=NUMBERS),
     ]
     return html.Tr(cells)

@@ -101,6 +101,13 @@ def test_an_amount_opens_its_parts_down_to_what_it_was_paid_for(simulated: Watch
     page.reload()
     simulated.drawn()
     expect(page.get_by_label("Of", exact=True)).to_have_value(kind, timeout=FIGURE_TIMEOUT)
+    page.locator(f"#{ids.LADDER_OF}").select_option("all")
+    amount = page.locator(f"#{ids.LADDER_TABLE} .drm-money").first
+    amount.click(timeout=FIGURE_TIMEOUT)
+    kinds = page.locator(f"#{ids.LADDER_PARTS_TABLE} tbody tr").first
+    expect(kinds).to_be_visible()
+    told = [money(one) for one in kinds.locator("td").all_inner_texts()]
+    assert sum(told) == pytest.approx(money(amount.inner_text()), rel=0.01, abs=0.01 * len(told))
 
 
 def test_the_period_and_the_bars_stand_in_the_address(simulated: Watched) -> None:

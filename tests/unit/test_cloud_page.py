@@ -175,6 +175,11 @@ def test_amounts_lead_to_what_they_were_paid_for(simulated_page: Page) -> None:
         account = simulated_page.call(ids.LADDER_TEXT, drm_cloud_tick=TICK, drm_ladder_of=of)
         assert "worker-hours" in account[ids.LADDER_TEXT]["children"], of
         assert of in [option["value"] for option in account[ids.LADDER_OF]["options"]]
+        # Its own amounts open their parts by kind, whose heads lead to the kind's account; of one kind there are none.
+        of_several = of.startswith("all")
+        assert account[ids.LADDER_PARTS]["hidden"] is not of_several
+        assert (ids.LADDER_PARTS_TABLE in json.dumps(account[ids.LADDER_TABLE]["children"])) is of_several
+        assert ("data-drm-set" in json.dumps(account[ids.LADDER_PARTS_TABLE]["children"])) is of_several
 
 
 def test_a_price_that_is_old_is_marked_in_the_table() -> None:

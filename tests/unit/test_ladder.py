@@ -16,6 +16,8 @@ from drm.cloud.accrual import STATES, Spend
 from drm.cloud.split import ENDED, PARTS
 from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
+from drm.figures.ladder_parts import MOST_KINDS, OTHERS, parts
+from drm.figures.ladder_text import RUNGS, kind_text
 from drm.history.levels import BUCKETS
 from drm.history.spend_marks import MOST_ROWS, SpendMarks
 from drm.manager import DynamicResourceManager
@@ -72,6 +74,28 @@ def test_an_unknown_price_is_unknown_and_its_time_is_told() -> None:
     assert found is not None and math.isnan(found.paid.money)
     assert found.paid.known_money == pytest.approx(N / 3600 * 7.56) and found.unpriced_seconds == 2.0 * N
     assert found.share("boot") == pytest.approx(1 / N)
+
+
+@given(st.lists(st.lists(st.floats(3600, 1e7), min_size=N, max_size=N), min_size=2, max_size=2), st.integers(1, 12))
+def test_what_an_amount_is_made_of_adds_up_to_it(rows: list[list[float]], copies: int) -> None:
+    """Each rung and piece by kind of instance, also where kinds beyond the eighth share a column."""
+    kinds = tuple(replace(kind, type=f"{kind.type}-{number}") for number in range(copies) for kind in KINDS[:2])
+    end = spend(1.0, rows * copies, kinds=kinds)
+    whole, by_kind = ladder(None, end), by_key(None, end, kind_text)
+    assert whole is not None and by_kind is not None
+    found = parts(whole, by_kind)
+    assert found is not None
+    assert len(found.kinds) == min(len(by_kind), MOST_KINDS) and (OTHERS in found.kinds) == (len(by_kind) > MOST_KINDS)
+    told = {
+        name: sum(float(text.removesuffix(" USD").replace("\u202f", "").replace(" ", "")) for text in texts)
+        for name, _, texts in found.rows
+    }
+    assert [name for name, is_rung, _ in found.rows if is_rung] == [name for name, _ in RUNGS.values()]
+    for rung, (name, _) in RUNGS.items():
+        assert told[name] == pytest.approx(whole.rung(rung).money, rel=1e-3, abs=0.01 * len(found.kinds))
+    assert (
+        told["Booting"] == pytest.approx(whole.pieces["boot"].money, rel=1e-3, abs=0.01 * len(found.kinds)) if "Booting" in told else True
+    )
 
 
 def test_two_currencies_have_no_sum() -> None:
