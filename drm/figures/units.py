@@ -54,11 +54,17 @@ def percent(fraction: float) -> str:
     return f"{fraction * 100:.0f} %" if math.isfinite(fraction) else UNKNOWN
 
 
+EXACT_CENTS = 2**53 / 100
+"""From this amount on (90 million millions) a float does not hold each cent."""
+
+
 def money(amount: float, currency: str) -> str:
-    """An amount of money, as in `12.30 USD`; below one, up to four decimals."""
+    """An amount of money, as in `12.30 USD`; below one, up to four decimals; from `EXACT_CENTS` on in six digits."""
     if not math.isfinite(amount):
         return UNKNOWN
-    if 0 < amount < 0.00005:
+    if abs(amount) >= EXACT_CENTS:
+        text = f"{amount:.5e}".replace("e+", " x 10^")
+    elif 0 < amount < 0.00005:
         text = "less than 0.0001"
     elif 0 < amount < 1:
         text = f"{amount:.4f}".rstrip("0").ljust(4, "0")

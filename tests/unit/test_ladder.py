@@ -18,6 +18,8 @@ from drm.decision import Bounds
 from drm.engines.simulated import SimulatedEngine
 from drm.figures.ladder_parts import MOST_KINDS, OTHERS, parts
 from drm.figures.ladder_text import RUNGS, kind_text
+from drm.figures.ladder_text import rows as ladder_rows
+from drm.figures.units import EXACT_CENTS, money
 from drm.history.levels import BUCKETS
 from drm.history.spend_marks import MOST_ROWS, SpendMarks
 from drm.manager import DynamicResourceManager
@@ -149,3 +151,13 @@ def test_marks_of_many_kinds_are_bounded() -> None:
     assert sum(len(one.kinds) for level in marks._levels for one in level) <= MOST_ROWS
     last = marks.at(1e9)
     assert last is not None and last.time == 60.0 * (BUCKETS - 1)
+
+
+def test_a_bill_beyond_exact_cents_is_told_in_six_digits() -> None:
+    """A float holds each cent up to 90 071 992 547 409.92; what is more shows no cents that it does not know, and still adds up."""
+    assert money(EXACT_CENTS - 1, "USD") == "90 071 992 547 408.92 USD"
+    assert money(EXACT_CENTS, "USD") == "9.00720 x 10^13 USD" and money(-1.5e300, "USD") == "-1.50000 x 10^300 USD"
+    dear = replace(KINDS[0], price=Price(1e300, "USD", "test", "2026-01-01"))
+    found = ladder(None, spend(1.0, [[3600.0] * N], kinds=(dear,)))
+    assert found is not None and found.paid.money == pytest.approx(N * 1e300)
+    assert ladder_rows(found)[-1].money == "0.00 USD" and ladder_rows(found)[0].money == "1.40000 x 10^301 USD"
