@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from playwright.sync_api import sync_playwright
 
@@ -18,7 +20,7 @@ WARM_UP_SECONDS = 95
 def main(folder: Path, warm_up_seconds: float) -> None:
     """Takes the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    with running_program() as url, sync_playwright() as playwright:
+    with TemporaryDirectory() as own, sync_playwright() as playwright, running_program(*_settings(Path(own))) as url:
         time.sleep(warm_up_seconds)
         browser = launch_browser(playwright)
         for scheme in ("light", "dark"):
@@ -37,6 +39,19 @@ def main(folder: Path, warm_up_seconds: float) -> None:
                     page.screenshot(path=folder / f"{tab.key}-{scheme}-{size}.png", full_page=size == "phone")
                     page.close()
         browser.close()
+
+
+def _settings(own: Path) -> list[str]:
+    """A history of its own, and a price of ours for the workers of this machine."""
+    (own / "prices.toml").write_text(f"""currency = "EUR"
+[[price]]
+provider = "local"
+type = "local"
+amount = 0.12
+source = "our contract"
+date = {datetime.now(UTC):%Y-%m-%d}
+""")
+    return ["--data-dir", str(own / "history"), "--prices", str(own / "prices.toml"), "--budget", "0.5/hour,6/day"]
 
 
 if __name__ == "__main__":
