@@ -100,6 +100,24 @@ def _states(state: DRMState) -> set[str]:
     return {str(name) for name in ("pending", "booting", "running") if state.snapshot.count(name)}  # type: ignore[arg-type]
 
 
+def test_a_provider_that_hangs_delays_no_tick(stand_in: StandIn) -> None:
+    """While neither a launch nor a question comes back, ticks go on as they did; once it answers, the work is done."""
+    with pool(stand_in, ["small"], Bounds(0, 2)) as state:
+        until(lambda: state.snapshot.ready, "a scheduler", state)
+        stand_in.answering.clear()
+        handle = state.manager.submit(square, 3, resources=HALF)
+        until(lambda: state.manager.decisions(Query(action="scale_up")), "a launch", state)
+        took: list[float] = []
+        forget = state.listen(lambda: took.append(state.health.tick_seconds))
+        until(lambda: len(took) >= 30, "thirty ticks", state)
+        forget()
+        assert max(took) < 1.0 and handle.state == "queued"
+        stand_in.answering.set()
+        until(lambda: handle.state == "done", "the result", state)
+        assert handle.result(1)[1] == 9
+        until(lambda: not stand_in.list_instances() and not state.snapshot.count("running", "draining"), "an empty pool", state)
+
+
 def test_an_instance_that_never_joins_is_ended_and_the_next_cheapest_type_is_taken(stand_in: StandIn) -> None:
     """What was short, what was got instead, and why it was ended stand in the ledger; its price is the one that was got."""
     stand_in.none_of, stand_in.broken = {"small"}, True
