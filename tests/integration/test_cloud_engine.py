@@ -111,7 +111,7 @@ def test_a_provider_that_hangs_delays_no_tick(stand_in: StandIn) -> None:
         forget = state.listen(lambda: took.append(state.health.tick_seconds))
         until(lambda: len(took) >= 30, "thirty ticks", state)
         forget()
-        assert max(took) < 1.0 and handle.state == "queued"
+        assert max(took) < 1.0
         stand_in.answering.set()
         until(lambda: handle.state == "done", "the result", state)
         assert handle.result(1)[1] == 9
