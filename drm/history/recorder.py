@@ -145,8 +145,9 @@ class Recorder:
                 stopping = self._stopping
                 self._take()
             began = time.thread_time()
+            writes = bool(self._in_hand)
             went_well = self._step()
-            held = math.nan if self._hurried else memory_bytes(self._file)
+            held = memory_bytes(self._file) if writes and went_well and not self._hurried else self.recording.memory_bytes
             with self._changed:
                 busy_seconds = self.recording.busy_seconds + time.thread_time() - began
                 self._note(busy_seconds=busy_seconds, memory_bytes=held)
