@@ -64,7 +64,7 @@ def _make(folder: Path) -> None:
         while now < end:
             state.advance(now)
             now, ticks = now + step, ticks + 1
-            if ticks % TICKS_AHEAD == 0 and not store.flush(60):
+            if ticks % TICKS_AHEAD == 0 and not store.flush(600):
                 raise RuntimeError(f"the recorder does not come along: {store.recording}")
     manager.close()
     store.flush(60)
