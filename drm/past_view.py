@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from drm.budget import Budget, Period
 from drm.cloud.accrual import Spend
 from drm.cloud.totals import Totals, in_order, lines_of
-from drm.decision import Band, Bounds, ScalingDecision
+from drm.decision import ScalingDecision
 from drm.errors import HistoryError
 from drm.history.archive import Archive
 from drm.history.lifetimes import Lifetime, Newest, Present
@@ -30,13 +27,12 @@ from drm.history.window import Sample
 from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
+from drm.model import ACTIVE_CODES, STATE_CODE, Task
 from drm.past_ledger import PastLedger
+from drm.past_snapshot import Kept, past_snapshot
 from drm.past_spend import spend_until
 from drm.period_spend import PeriodSpend, nothing_spent, period_spend
-from drm.placement import fits
-from drm.snapshot import MOST_LINES, Snapshot, TaskCounts, WaitingLine
-from drm.task_times import WAITS
+from drm.snapshot import Snapshot
 from drm.task_usage import UsageView, until
 from drm.windows import Windows
 
@@ -72,49 +68,9 @@ class PastView(Windows):
     @cached_property
     def snapshot(self) -> Snapshot:
         """The pool at the moment; `ready` where a tick was recorded in its bucket."""
-        live, there, sample = self.manager.snapshot, self._present, self._sample
-        active = np.isin(there.states, ACTIVE_CODES)
-        here = ~np.isin(there.states, GONE_CODES)
-        decision = self._stood
-        machine = self.manager.engine.machine
-        tasks, series = self._tasks, sample.fleet
-        running = None if tasks is None else tuple(task for task in tasks if task.state == "running")
-        waiting = None if tasks is None else self._lines([task for task in tasks if task.state == "queued"])
-        idle_since = np.where(there.states == STATE_CODE["running"], np.fmax(sample.idle_since, there.started_at), np.nan)
-        idle_since[np.isnan(sample.idle_since)] = np.nan
-        return replace(
-            live,
-            version=0,
-            time=self.moment,
-            ready=self._is_recorded,
-            worker_ids=there.worker_ids,
-            states=there.states,
-            capacity=there.capacity,
-            allocated=_frozen(_amounts(sample.allocated, there.capacity, active, nobody=0.0)),
-            used=_frozen(_amounts(sample.used, there.capacity, active, nobody=math.nan)),
-            occupied=_frozen(np.full_like(there.capacity, math.nan if self._is_shared else 0.0)),
-            open_slots=_frozen((there.states == STATE_CODE["running"]).astype(np.int64)),
-            started_at=there.started_at,
-            idle_since=_frozen(idle_since),
-            price=there.price,
-            kinds=there.kinds,
-            kind=there.kind,
-            tasks=self._counts(running, waiting),
-            demand=_frozen(np.array([series.get(f"demand_{name}", math.nan) for name in RESOURCES])),
-            current=None if decision is None else decision.target,
-            desired=None if decision is None else decision.desired,
-            bounds=None if decision is None else _bounds(decision),
-            oversubscribed=machine is not None and bool((there.capacity[here].sum(axis=0) > machine.vector() * (1 + 1e-9)).any()),
-            running_tasks=running,
-            finished_tasks=tuple(task for task in live.finished_tasks if task.finished_at <= self.moment),
-            waiting=None if waiting is None else tuple(waiting[:MOST_LINES]),
-            infeasible_reason="no worker of then and no type that can be launched holds them",
-            cost_rate=float(there.price[here].sum()) if here.any() else series.get("cost_rate", math.nan),
-            waits={name: series.get(name, math.nan) for name in WAITS},
-            bands=_bands(sample),
-            last_decision=decision,
-            last_action=self.ledger.last(action=("scale_up", "scale_down")),
-        )
+        kept = Kept(self._present, self._sample, self._tasks, self._stood, self._is_recorded, self._is_shared)
+        last_action = self.ledger.last(action=("scale_up", "scale_down"))
+        return past_snapshot(self.manager.snapshot, self.manager.engine, self.moment, kept, last_action)
 
     @cached_property
     def unknown(self) -> tuple[str, ...]:
@@ -262,64 +218,9 @@ class PastView(Windows):
             return "No tick was recorded at this moment"
         return f"Nothing was recorded from {moment_text(gap.since)} to {moment_text(gap.until)}, because {gap.reason}"
 
-    def _counts(self, running: tuple[Task, ...] | None, waiting: list[WaitingLine] | None) -> TaskCounts:
-        """Of tasks that are not told one by one the means of the bucket, in whole tasks."""
-        queued = _whole(self._sample.fleet.get("tasks_queued")) if waiting is None else sum(line.count for line in waiting)
-        return TaskCounts(
-            queued=queued,
-            running=_whole(self._sample.fleet.get("tasks_running")) if running is None else len(running),
-            done=None,
-            failed=None,
-            lost=None,
-            cancelled=None,
-            infeasible=None if waiting is None else sum(line.count for line in waiting if not line.feasible),
-            foreign=None if self._is_shared else 0,
-        )
-
-    def _lines(self, queued: list[Task]) -> list[WaitingLine]:
-        """By request, those that wait longest first."""
-        lines: dict[Resources, list[Task]] = defaultdict(list)
-        for task in sorted(queued, key=lambda task: task.submitted_at):
-            lines[task.resources].append(task)
-        shapes = [one.shape.vector() for one in self.manager.engine.worker_types]
-        holders = np.vstack([self._present.capacity, *shapes])
-        return [
-            WaitingLine(request, len(tasks), tasks[-1].reason, tasks[0].submitted_at, bool(fits(holders, request.vector()).any()))
-            for request, tasks in lines.items()
-        ]
-
 
 def moment_text(moment: float) -> str:
     """A moment for a text whose reader's clock is not known."""
     if not 0 <= moment < YEAR_3000:
         return f"{moment:.15g}"
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _amounts(fractions: FloatArray, capacity: FloatArray, active: npt.NDArray[np.bool_], nobody: float) -> FloatArray:
-    """Fractions (n, 4) of capacities; `nobody`: of workers that hold no task, and of what a worker does not have."""
-    return np.where(active[:, None] & (capacity > 0), fractions * capacity, nobody)
-
-
-def _bounds(decision: ScalingDecision) -> Bounds | None:
-    """A run of evaluations ends where a person changes the bounds, so those of its first one hold."""
-    limits = {one.name: one.value for one in decision.inputs}
-    most = limits.get("max_workers", math.inf)
-    return Bounds(int(limits.get("min_workers", 0)), int(most)) if math.isfinite(most) else None
-
-
-def _bands(sample: Sample) -> tuple[Band, ...]:
-    names = [name for name in sample.fleet if name.startswith(WATCHED) and not name.endswith((ABOVE, BELOW))]
-    bands = [
-        Band(name.removeprefix(WATCHED), *(sample.fleet.get(f"{name}{side}", math.nan) for side in ("", ABOVE, BELOW))) for name in names
-    ]
-    return tuple(band for band in bands if not math.isnan(band.value))
-
-
-def _whole(mean: float | None) -> int | None:
-    return None if mean is None or math.isnan(mean) else round(mean)
-
-
-def _frozen(column: npt.NDArray[Number]) -> npt.NDArray[Number]:
-    column.flags.writeable = False
-    return column
