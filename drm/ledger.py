@@ -8,6 +8,7 @@ out, and none is used twice. Thread-safe: a short lock of its own, so that no re
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -179,7 +180,7 @@ class Ledger:
         if self._changed is not None:
             self._changed.add(decision.id)
         self._decisions.write(decision)
-        self._columns[np.searchsorted(self._columns["id"][: self._rows], decision.id)] = row_of(decision, self._words)
+        self._columns[self._place(decision.id)] = row_of(decision, self._words)
         for worker_id in decision.worker_ids:
             ids = self._by_worker.setdefault(worker_id, [])
             if decision.id not in ids:
@@ -187,14 +188,17 @@ class Ledger:
 
     def _row(self, decision_id: int) -> int | None:
         """Where a decision stands; None where it is not kept."""
-        ids = self._columns["id"][: self._rows]
-        row = int(np.searchsorted(ids, decision_id))
-        return row if row < self._rows and ids[row] == decision_id else None
+        row = self._place(decision_id)
+        return row if row < self._rows and self._columns["id"][row] == decision_id else None
+
+    def _place(self, decision_id: int) -> int:
+        """Where a decision stands or would stand. `bisect` looks at a few rows; `searchsorted` copies a field of all of them."""
+        return bisect_left(self._columns["id"], decision_id, hi=self._rows)
 
     def _forget(self, now: float) -> None:
         """Whole packed blocks go, and their rows with them, once there are too many or the last of them is too old."""
         while (beyond := self._decisions.oldest_packed) is not None:
-            gone = int(np.searchsorted(self._columns["id"][: self._rows], beyond))
+            gone = self._place(beyond)
             if self._rows - gone < self._rows_kept and self._columns[gone - 1]["end"] >= now - self._seconds_kept:
                 return
             self._decisions.forget_oldest()

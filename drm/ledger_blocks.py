@@ -30,7 +30,7 @@ class DecisionBlocks:
     def __init__(self) -> None:
         self._whole: dict[int, ScalingDecision] = {}
         self._packed: dict[int, bytes] = {}
-        """By number of the block; nothing where its decisions stand in the history file."""
+        """By number of the block, oldest first; nothing where its decisions stand in the history file."""
         self._amended: dict[int, ScalingDecision] = {}
         """Decisions of packed blocks whose outcome came later."""
         self._thawed: OrderedDict[int, dict[int, ScalingDecision]] = OrderedDict()
@@ -78,11 +78,11 @@ class DecisionBlocks:
     @property
     def oldest_packed(self) -> int | None:
         """The first id beyond the oldest packed block; None where none is packed."""
-        return (min(self._packed) + 1) * BLOCK if self._packed else None
+        return (next(iter(self._packed)) + 1) * BLOCK if self._packed else None
 
     def forget_oldest(self) -> None:
         """Lets go of the oldest packed block."""
-        oldest = min(self._packed)
+        oldest = next(iter(self._packed))
         del self._packed[oldest]
         self._thawed.pop(oldest, None)
         self._amended = {one: decision for one, decision in self._amended.items() if one >= (oldest + 1) * BLOCK}

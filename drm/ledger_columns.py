@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,10 +71,11 @@ def as_of(found: npt.NDArray[Any], moment: float) -> npt.NDArray[Any]:
 def matching(columns: npt.NDArray[Any], query: Query, words: Sequence[str], by_worker: Mapping[str, Sequence[int]]) -> npt.NDArray[np.intp]:
     """Row numbers of `columns`, (n,) of `COLUMNS`, in the order of the query. Rows are in the order of time, and only the last one's end
     grows. `words`: the codes and actors that the columns number; `by_worker`: the ids of the decisions that name a worker."""
-    first = int(np.searchsorted(columns["end"], query.since, side="left"))
-    after = int(np.searchsorted(columns["start"], min(query.until, query.as_of), side="right"))
+    # `searchsorted` would copy a field of all rows.
+    first = bisect_left(columns["end"], query.since)
+    after = bisect_right(columns["start"], min(query.until, query.as_of))
     if query.before is not None:
-        after = min(after, int(np.searchsorted(columns["id"], query.before)))
+        after = min(after, bisect_left(columns["id"], query.before))
     if query.worker is not None:
         rows = np.searchsorted(columns["id"], by_worker.get(query.worker, []))
         rows = rows[(rows >= first) & (rows < after)]

@@ -9,6 +9,7 @@ import tracemalloc
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from drm.cli import SIMULATED_LIMITS, SIMULATED_POLICY, SIMULATED_START
 from drm.decision import Bounds, ScalingDecision
@@ -91,6 +92,7 @@ def test_the_ledger_of_thirty_days() -> None:
     assert len(ledger) > 0.9 * rows and used < 5 * 50
 
 
+@pytest.mark.timeout(900)
 def test_a_query_by_time_over_a_million_rows() -> None:
     """20 ms or less."""
     ledger = Ledger(rows_kept=2_000_000, seconds_kept=math.inf)
