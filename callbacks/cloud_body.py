@@ -20,6 +20,7 @@ HEADS = ("Provider", "Region", "Type", "Market", "Instances", "Price an hour", "
 NUMBER_HEADS = 3
 """The last ones."""
 COMPARED_HEADS = ("What", "Amount", "Instances", "Decided by", "An hour", "A month")
+COMPARED_AMOUNTS = 2
 NUMBERS = "drm-number drm-right"
 
 
@@ -56,7 +57,8 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
         html.Tr(
             [
                 html.Th(title, scope="row"),
-                *(html.Td(text, className=NUMBERS if index > 2 else None) for index, text in enumerate(texts)),
+                *(html.Td(text) for text in texts[:-COMPARED_AMOUNTS]),
+                *(html.Td(money_link(text, ids.COMPARISON_FORMULA), className=NUMBERS) for text in texts[-COMPARED_AMOUNTS:]),
             ]
         )
         for title, amounts in (("The pool's capacity", snapshot.totals(snapshot.capacity)), ("The demand now", snapshot.demand))
@@ -65,8 +67,8 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
     return [
         html.P(told),
         *([html.P(age, className="drm-warning")] if age else []),
-        html.Div(_table(COMPARED_HEADS, rows, 2), className="drm-scroll"),
-        html.P(comparison_text.formula(worker_type), className="drm-note"),
+        html.Div(_table(COMPARED_HEADS, rows, COMPARED_AMOUNTS), className="drm-scroll"),
+        html.P(comparison_text.formula(worker_type), id=ids.COMPARISON_FORMULA, className="drm-note"),
     ]
 
 

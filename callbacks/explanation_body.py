@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from dash import html
 from dash.development.base_component import Component
 
 from drm.analysis.decision_cost import DecisionCost
+from drm.callbacks import decision_account
+from drm.callbacks.decision_account import facts_list
 from drm.decision import Blocker, ScalingDecision
-from drm.figures import decision_cost_text, explanation
+from drm.figures import explanation
 
 HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 """Bars say what the texts beside them say."""
@@ -27,21 +28,9 @@ def body(decision: ScalingDecision, cost: DecisionCost | None = None) -> list[Co
         *_blockers(decision),
         # What a person changed went through no steps.
         *([html.Div(columns, className="drm-columns")] if decision.steps else []),
-        _facts([*explanation.outcome(decision), *explanation.facts(decision)]),
-        *([] if cost is None else _account(cost)),
+        facts_list([*explanation.outcome(decision), *explanation.facts(decision)]),
+        *([] if cost is None else decision_account.body(cost)),
     ]
-
-
-def _account(cost: DecisionCost) -> list[Component]:
-    return [
-        html.H3(decision_cost_text.heading(cost)),
-        _facts(decision_cost_text.facts(cost)),
-        html.P(decision_cost_text.formula(cost), className="drm-note"),
-    ]
-
-
-def _facts(found: Sequence[tuple[str, str]]) -> Component:
-    return html.Dl([part for label, text in found for part in (html.Dt(label), html.Dd(text))], className="drm-facts")
 
 
 def _blockers(decision: ScalingDecision) -> list[Component]:

@@ -7,10 +7,16 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from drm.address import leads_to
+from drm.address import leads_to, leads_to_worker
 
 
 def money_link(text: str, parts: str, **values: str) -> Component:
     """A button with the amount on it; the rest as `leads_to`."""
     asked: dict[str, Any] = leads_to(parts, **values)
+    return html.Button(text, className="drm-money", **asked)
+
+
+def worker_money(text: str, worker_id: str) -> Component:
+    """The same of an amount that was paid for one worker."""
+    asked: dict[str, Any] = leads_to_worker(worker_id)
     return html.Button(text, className="drm-money", **asked)

@@ -39,6 +39,8 @@ def register(app: Dash, state: DRMState) -> None:
         Output(ids.SPENDING_NOTE, "children"),
         Output(ids.SPENDING_PARTS_TABLE, "children"),
         Output(ids.SPENDING_PARTS, "hidden"),
+        Output(ids.SPENDING_FORECAST_TABLE, "children"),
+        Output(ids.SPENDING_FORECAST, "hidden"),
         Input(ids.tick("cloud"), "data"),
         Input(ids.SPEND_PERIOD, "value"),
         State(ids.drawn(KEY), "data"),
@@ -46,7 +48,7 @@ def register(app: Dash, state: DRMState) -> None:
     )
     def render(tick: object, period: object, drawn: str | None) -> tuple[Any, ...]:
         if tick is None:
-            return (no_update,) * 8
+            return (no_update,) * 10
         if period not in PERIODS:
             raise InvalidValueError(f"the period must be one of {', '.join(PERIODS)}, got {period!r}: reload the page")
         asked = read_tick(tick)
@@ -60,7 +62,7 @@ def register(app: Dash, state: DRMState) -> None:
             marks = (spend.first, *(one for one in view.spend_marks(spend.since) if one.time > spend.first.time))
             figure = spending.build(course(marks, STEPS_SECONDS[spend.period]), ahead, asked.scheme)
         others = [ahead_of(view, one) for one in PERIODS if math.isfinite(budget.most(one))]
-        parts = spending_body.parts(ahead)
+        parts, forecast = spending_body.parts(ahead), spending_body.forecast(ahead)
         return (
             figure if figure else no_update if etag == drawn else {"data": [], "layout": {}},
             etag,
@@ -70,6 +72,8 @@ def register(app: Dash, state: DRMState) -> None:
             budget_text.basis_text(ahead),
             parts,
             parts is None,
+            forecast,
+            forecast is None,
         )
 
 

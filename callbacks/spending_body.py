@@ -13,9 +13,15 @@ from drm.budget import Budget
 from drm.callbacks.money_link import money_link
 from drm.figures import budget_text
 
+FORECAST_HEADS = ("When (UTC)", "Spent, or expected", "By then", "Range by then")
 HEADS = ("Kind of instance", "Instance-hours", "Price an hour", "Spent")
 NUMBERS = "drm-number drm-right"
-PARTS_OF = {"rate": ids.CLOUD_TABLE, "spent": ids.SPENDING_PARTS_TABLE}
+PARTS_OF = {
+    "rate": ids.CLOUD_TABLE,
+    "spent": ids.SPENDING_PARTS_TABLE,
+    "forecast": ids.SPENDING_FORECAST_TABLE,
+    "budget": ids.SPENDING_FORECAST_TABLE,
+}
 """Where the parts of a tile stand."""
 
 
@@ -39,6 +45,20 @@ def parts(ahead: Outlook) -> Component | None:
         [html.Thead(html.Tr(head)), html.Tbody([_row(*row, is_sum=row is rows[-1]) for row in rows])],
         className="table table-sm drm-table",
     )
+
+
+def forecast(ahead: Outlook) -> Component | None:
+    """What the forecast is added up from, and what it leaves of the budget; None where there is none."""
+    rows = budget_text.forecast_rows(ahead)
+    if not rows:
+        return None
+    head = [html.Th(text, scope="col", className=NUMBERS if index else None) for index, text in enumerate(FORECAST_HEADS)]
+    lines = []
+    for one in rows:
+        expected = money_link(one.expected, ids.SPENDING_PARTS_TABLE) if one.is_spent else one.expected
+        cells = [html.Td(cell, className=NUMBERS) for cell in (expected, one.by_then, one.extent)]
+        lines.append(html.Tr([html.Th(one.name, scope="row"), *cells], className="drm-sum" if one.is_sum else None))
+    return html.Table([html.Thead(html.Tr(head)), html.Tbody(lines)], className="table table-sm drm-table")
 
 
 def _tile(one: budget_text.Tile) -> Component:

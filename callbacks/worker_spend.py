@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
-from drm.analysis.ladder import ladder
+from drm.analysis.ladder import Ladder, ladder
+from drm.analysis.time_slices import slices
 from drm.callbacks import ladder_body
 from drm.callbacks.ticks import read_tick, view_at
-from drm.figures import ladder_text
+from drm.figures import ladder_parts, ladder_text
 from drm.state import DRMState
+from drm.view import View
 
 
 def register(app: Dash, state: DRMState) -> None:
@@ -21,6 +24,8 @@ def register(app: Dash, state: DRMState) -> None:
     @app.callback(
         Output(ids.DETAIL_SPEND_TEXT, "children"),
         Output(ids.DETAIL_SPEND_TABLE, "children"),
+        Output(ids.DETAIL_SPEND_PARTS_TABLE, "children"),
+        Output(ids.DETAIL_SPEND_PARTS, "hidden"),
         Output(ids.DETAIL_SPEND_DRAWN, "data"),
         Input(ids.tick(ids.DETAIL_KEY), "data"),
         State(ids.DETAIL_SPEND_DRAWN, "data"),
@@ -37,8 +42,26 @@ def register(app: Dash, state: DRMState) -> None:
         found = None if spend is None else ladder(None, spend)
         etag = f"{asked.worker_id} {None if found is None else (found.since, found.until)}"
         if etag == drawn:
-            return (no_update,) * 3
+            return (no_update,) * 5
         if found is None or not found.paid.seconds > 0:
-            return ladder_text.NOTHING_YET_OF_ONE if found is None else ladder_text.NOTHING_OF_ONE, None, etag
+            return ladder_text.NOTHING_YET_OF_ONE if found is None else ladder_text.NOTHING_OF_ONE, None, None, True, etag
         simulated = view.snapshot.source.kind == "simulated"
-        return ladder_text.sentence(found, simulated=simulated), ladder_body.table(found), etag
+        made_of = ladder_parts.parts_in_time(found, _in_time(view, asked.worker_id, found))
+        return (
+            ladder_text.sentence(found, simulated=simulated),
+            ladder_body.table(found, ids.DETAIL_SPEND_PARTS_TABLE if made_of else None),
+            ladder_body.parts_table(made_of, is_link=False) if made_of else None,
+            made_of is None,
+            etag,
+        )
+
+
+def _in_time(view: View, worker_id: str, whole: Ladder) -> dict[str, Ladder]:
+    """Its accounts of times that follow each other, without those of which nothing is kept by itself."""
+    found = {}
+    for since, until in pairwise(slices(whole.since, whole.until)):
+        spend = view.worker_spend(worker_id, until - since, until)
+        account = None if spend is None else ladder(None, spend)
+        if account is not None and account.paid.seconds > 0:
+            found[ladder_parts.time_text(account.since, account.until)] = account
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from drm import ids
 from drm.analysis.allocation import SORTS
@@ -67,4 +68,14 @@ CHOICES = (
 def leads_to(parts: str, **values: str) -> dict[str, str]:
     """Attributes of a button with an amount of money on it, which opens the element that shows its parts and brings it into view; before
     that it sets the `value` of components, by id. assets/drm/money.js does it."""
-    return {"data-drm-parts": parts, "data-drm-set": json.dumps(values), "type": "button", "title": "Show what it is made of"}
+    return _leads_to(parts, [[component, "value", value] for component, value in values.items()])
+
+
+def leads_to_worker(worker_id: str) -> dict[str, str]:
+    """The same of what was paid for one worker: it opens in Utilization."""
+    chosen = {"worker": worker_id, "group": None}
+    return _leads_to(ids.DETAIL_SPEND_TABLE, [[ids.SELECTED, "data", chosen], [ids.TABS, "value", "utilization"]])
+
+
+def _leads_to(parts: str, properties: list[list[Any]]) -> dict[str, str]:
+    return {"data-drm-parts": parts, "data-drm-set": json.dumps(properties), "type": "button", "title": "Show what it is made of"}

@@ -38,6 +38,7 @@ def account_json(cost: DecisionCost | None) -> dict[str, Any] | None:
     if cost is None:
         return None
     told = {column.name: getattr(cost, column.name) for column in fields(cost)} | {"idle_share": cost.idle_share}
+    told["workers"] = [{"id": worker_id, "seconds": seconds, "hourly": _number(hourly)} for worker_id, seconds, hourly in cost.workers]
     return {name: _number(value) if isinstance(value, float) else value for name, value in told.items()}
 
 

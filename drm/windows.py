@@ -13,6 +13,7 @@ from drm.cloud.billing import Billing
 from drm.errors import HistoryError, InvalidValueError
 from drm.history.lifetimes import Lifetime
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
+from drm.history.worker_spends import Block
 from drm.manager import DynamicResourceManager
 from drm.model import RESOURCES
 
@@ -65,10 +66,13 @@ class Windows:
         _check(range_seconds, 1)
         return self.manager.history.worker_means(resource, range_seconds, self.end())
 
-    def worker_spend(self, worker_id: str, range_seconds: float) -> Spend | None:
+    def worker_spend(self, worker_id: str, range_seconds: float, until: float | None = None) -> Spend | None:
         """What one worker was paid for over the range: the spend of a pool of it alone that began then. Both ends are as near as what is
-        kept of that time: a minute, ten minutes or an hour; None where none is kept."""
-        since, until = self.start(range_seconds), self.end()
+        kept of that time: a minute, ten minutes or an hour; None where none is kept. `until`: where the range ends, if that is before the
+        view does; ranges that follow each other leave nothing out and tell nothing twice."""
+        _check(range_seconds, 1)
+        until = self.end() if until is None else min(until, self.end())
+        since = until - range_seconds
         found = self.manager.worker_spends.of_worker(worker_id, since, until)
         kept_since = until if found is None else found.since
         archive = self.manager.archive
@@ -80,6 +84,19 @@ class Windows:
             else:
                 found = found if earlier is None else earlier if found is None else earlier + found
         return None if found is None else found.spend()
+
+    def worker_spends(self, since: float, until: float) -> tuple[Block, ...]:
+        """The same of all workers: blocks that follow each other, those from the history file first."""
+        found = self.manager.worker_spends.of_all(since, until)
+        kept_since = until if found is None else found.start
+        earlier = None
+        archive = self.manager.archive
+        if archive is not None and kept_since > since:
+            try:
+                earlier = archive.worker_spends(since, kept_since)
+            except HistoryError as error:
+                logger.warning("what workers were paid for before is not told: %s", error)
+        return tuple(one for one in (earlier, found) if one is not None)
 
     @property
     def billing(self) -> dict[str, Billing]:

@@ -31,7 +31,7 @@ def card() -> Component:
             html.Div([], id=ids.LADDER_TABLE, className="drm-scroll"),
             html.P("", id=ids.LADDER_NOTE, className="drm-note"),
             html.Details(
-                [html.Summary("By kind of instance"), html.Div([], id=ids.LADDER_PARTS_TABLE, className="drm-scroll")],
+                [html.Summary("", id=ids.LADDER_PARTS_TITLE), html.Div([], id=ids.LADDER_PARTS_TABLE, className="drm-scroll")],
                 id=ids.LADDER_PARTS,
                 className="drm-parts",
                 hidden=True,

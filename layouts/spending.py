@@ -32,6 +32,12 @@ def card() -> list[Component]:
                     id=ids.SPENDING_PARTS,
                     className="drm-parts",
                 ),
+                html.Details(
+                    [html.Summary("What the forecast is made of"), html.Div([], id=ids.SPENDING_FORECAST_TABLE, className="drm-scroll")],
+                    id=ids.SPENDING_FORECAST,
+                    className="drm-parts",
+                    hidden=True,
+                ),
             ],
             className="drm-card",
         ),

@@ -84,6 +84,12 @@ def _detail() -> list[Component]:
         dcc.Store(id=ids.DETAIL_SPEND_DRAWN),
         html.P("", id=ids.DETAIL_SPEND_TEXT),
         html.Div([], id=ids.DETAIL_SPEND_TABLE, className="drm-scroll"),
+        html.Details(
+            [html.Summary("By time (UTC)"), html.Div([], id=ids.DETAIL_SPEND_PARTS_TABLE, className="drm-scroll")],
+            id=ids.DETAIL_SPEND_PARTS,
+            className="drm-parts",
+            hidden=True,
+        ),
     ]
 
 

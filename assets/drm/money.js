@@ -18,7 +18,7 @@
     document.addEventListener("click", (event) => {
         const link = event.target instanceof Element && event.target.closest("[data-drm-parts]");
         if (!link) return;
-        for (const [id, value] of Object.entries(JSON.parse(link.dataset.drmSet))) window.dash_clientside.set_props(id, { value: value });
+        for (const [id, property, value] of JSON.parse(link.dataset.drmSet)) window.dash_clientside.set_props(id, { [property]: value });
         show(link.dataset.drmParts, TRIES);
     });
 })();

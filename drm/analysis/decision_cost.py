@@ -52,6 +52,8 @@ class DecisionCost:
     end: End
     next_id: int | None
     """The decision by which the pool grew again."""
+    workers: tuple[tuple[str, float, float], ...]
+    """(id, seconds, price per hour or NaN) of those that were paid for, or would have been; the longest first."""
     worker_seconds: float
     """Paid for its workers, or no longer paid for."""
     money: float
@@ -123,6 +125,7 @@ def account(
         if grows and bill is not None and one.ended_at <= until:
             seconds[row] += bill.beyond(float(seconds[row]))
     hourly = np.array([one.kind.hourly for one in lifetimes])
+    theirs = [(one.worker_id, its, rate) for one, its, rate in zip(lifetimes, seconds.tolist(), hourly.tolist(), strict=True) if its > 0]
     currencies = {one.kind.price.currency for one in lifetimes if one.kind.price}
     is_known = is_whole and len(currencies) < 2
     use = _use(lifetimes, had, window, since, until, grows=grows)
@@ -132,6 +135,7 @@ def account(
         until=until,
         end=end,
         next_id=next_up.id if next_up is not None and end == "grew" else None,
+        workers=tuple(sorted(theirs, key=lambda one: -one[1])),
         worker_seconds=math.fsum(seconds.tolist()) if is_whole else math.nan,
         money=math.fsum((seconds[seconds > 0] / HOUR_SECONDS * hourly[seconds > 0]).tolist()) if is_known else math.nan,
         currency=next(iter(currencies), "") if len(currencies) == 1 else "",

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
-from drm.analysis.outlook import Outlook
+from drm.analysis.outlook import DAY_SECONDS, Outlook
 from drm.budget import Budget
 from drm.cloud.accrual import HOUR_SECONDS
 from drm.figures.ladder_text import kind_text
@@ -29,6 +30,19 @@ class Tile:
     value: str
     note: str
     is_warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastRow:
+    """A part of a forecast."""
+
+    name: str
+    expected: str
+    by_then: str = ""
+    extent: str = ""
+    """The range by then."""
+    is_spent: bool = False
+    is_sum: bool = False
 
 
 def alerts(budget: Budget, rate: float, outlooks: Iterable[Outlook]) -> list[str]:
@@ -114,6 +128,30 @@ def basis_text(ahead: Outlook) -> str:
         f"Forecast: each hour that is left costs the mean of that hour over {count(ahead.days, 'day')} and more; the range holds four "
         "times out of five where days are alike. Days are UTC."
     )
+
+
+def forecast_rows(ahead: Outlook) -> list[ForecastRow]:
+    """What was spent, each hour of a day or each day of a month that is left, their sum, and the budget; empty without a forecast."""
+    if not math.isfinite(float(ahead.level[-1])):
+        return []
+    whole, currency = ahead.spend.period, ahead.currency
+    rows = [ForecastRow("Spent so far", money(float(ahead.level[0]), currency), money(float(ahead.level[0]), currency), is_spent=True)]
+    step = HOUR_SECONDS if whole == "day" else DAY_SECONDS
+    # The last time of each hour or day that is left.
+    last = [index for index in range(1, len(ahead.times)) if index == len(ahead.times) - 1 or ahead.times[index] % step == 0]
+    for before, index in pairwise([0, *last]):
+        level, low, high = (float(line[index]) for line in (ahead.level, ahead.low, ahead.high))
+        begun, ended = (datetime.fromtimestamp(float(ahead.times[one]), UTC) for one in (before, index))
+        name = f"{begun:%H:%M} to {ended:%H:%M}" if whole == "day" else f"the {begun.day}{ENDINGS.get(begun.day, 'th')}"
+        extent = f"{money(low, '')} to {money(high, '')}"
+        rows.append(ForecastRow(name, money(level - float(ahead.level[before]), currency), money(level, currency), extent))
+    level = float(ahead.level[-1])
+    rows.append(ForecastRow(f"Forecast for the {whole}'s end", money(level, currency), is_sum=True))
+    if math.isfinite(ahead.budget):
+        left = ahead.budget - level
+        rows.append(ForecastRow(f"Budget of the {whole}", money(ahead.budget, currency)))
+        rows.append(ForecastRow("Left of it" if left >= 0 else "Beyond it", money(abs(left), currency), is_sum=True))
+    return rows
 
 
 def parts(ahead: Outlook) -> list[tuple[str, str, str, str]]:

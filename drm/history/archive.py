@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Protocol, runtime_checkable
 
 from drm.cloud.accrual import Spend
-from drm.history.worker_spends import WorkerSpend
+from drm.history.worker_spends import Block, WorkerSpend
 from drm.model import Task
 from drm.task_usage import UsageView
 
@@ -34,4 +34,8 @@ class Archive(Protocol):
 
     def worker_spend(self, worker_id: str, since: float, until: float) -> WorkerSpend | None:
         """What one worker was paid for in the hours that end after `since` and not after `until`; None where none is kept."""
+        ...
+
+    def worker_spends(self, since: float, until: float) -> Block | None:
+        """The same of all workers."""
         ...

@@ -12,10 +12,10 @@ from drm.history.attempts import ticks_of
 from drm.history.file import HistoryFile
 from drm.history.from_rows import KIND_COLUMNS, TASK_COLUMNS, kind_of, task_of
 from drm.history.kept_usage import usage
-from drm.history.kept_worker_spends import worker_spend
+from drm.history.kept_worker_spends import worker_spend, worker_spends
 from drm.history.known_shapes import KnownShapes
 from drm.history.schema import VIEWS
-from drm.history.worker_spends import WorkerSpend
+from drm.history.worker_spends import Block, WorkerSpend
 from drm.model import WORKER_STATES, Task
 from drm.task_usage import UsageView
 
@@ -65,6 +65,10 @@ class ArchiveReader:
     def worker_spend(self, worker_id: str, since: float, until: float) -> WorkerSpend | None:
         """What one worker was paid for, by hours."""
         return worker_spend(self._file, worker_id, since, until)
+
+    def worker_spends(self, since: float, until: float) -> Block | None:
+        """What each worker was paid for, by hours."""
+        return worker_spends(self._file, since, until)
 
 
 def spend_at(file: HistoryFile, moment: float) -> Spend | None:

@@ -1,8 +1,9 @@
-"""What each worker was paid for, from the history file: the newest blocks at the start, and the hours of a time for one worker."""
+"""What each worker was paid for, from the history file: the newest blocks at the start, and the hours of a time for one worker or all."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -44,6 +45,20 @@ def worker_spend(file: HistoryFile, worker_id: str, since: float, until: float) 
     of_it = f"{WITHIN} AND worker = (SELECT worker FROM workers WHERE worker_id = $worker_id)"
     rows = file.read(f"SELECT price, currency, {sums} {of_it} GROUP BY price, currency", {**asked, "worker_id": worker_id})
     return WorkerSpend(float(first), float(last), {_kind(row[0], row[1]): np.array(row[2:], np.float64) for row in rows})
+
+
+def worker_spends(file: HistoryFile, since: float, until: float) -> Block | None:
+    """The same of all workers."""
+    asked = {"since": since, "until": until}
+    sums = ", ".join(f"sum({name}) AS {name}" for name in PURPOSES)
+    found = file.columns(
+        f"SELECT min(epoch) AS epoch, max(until) AS until, worker, price, currency, {sums} {WITHIN} GROUP BY worker, price, currency", asked
+    )
+    if not len(found["epoch"]):
+        return None
+    ids = dict(file.read("SELECT worker, worker_id FROM workers"))
+    whole = _block(len(STEPS) - 1, found, slice(None), ids)
+    return replace(whole, start=float(found["epoch"].min()), end=float(found["until"].max()))
 
 
 def _block(level: int, found: dict[str, Any], rows: slice, ids: dict[int, str]) -> Block:

@@ -219,6 +219,14 @@ class WorkerSpends:
                 sums[kind] = sums[kind] + seconds if kind in sums else seconds
         return WorkerSpend(min(one.start for one in chosen), max(one.end for one in chosen), sums)
 
+    def of_all(self, since: float, until: float) -> Block | None:
+        """The same of all workers: a column for each worker and each kind of instance that it was of."""
+        chosen = self._chosen(since, until)
+        if not chosen:
+            return None
+        start, end = min(one.start for one in chosen), max(one.end for one in chosen)
+        return Block(len(STEPS) - 1, start, end, merged([piece for one in chosen for piece in one.pieces]))
+
     def _chosen(self, since: float, until: float) -> list[Block]:
         with self._lock:
             levels = [list(blocks) for blocks in self._blocks]

@@ -167,19 +167,21 @@ def test_bars_of_any_field_add_up(simulated: DRMState) -> None:
 def test_amounts_lead_to_what_they_were_paid_for(simulated_page: Page) -> None:
     """Each line's to the account of its kind, a provider's to that of all its kinds; the account knows every one of these names."""
     table = json.dumps(simulated_page.call(ids.wire("cloud"), **ASKED)[ids.CLOUD_TABLE]["children"])
-    wanted = {
-        json.loads(one)[ids.LADDER_OF] for one in re.findall(r'"data-drm-set": ("(?:[^"\\]|\\.)*")', table) for one in [json.loads(one)]
-    }
+    properties = [one for text in re.findall(r'"data-drm-set": ("(?:[^"\\]|\\.)*")', table) for one in json.loads(json.loads(text))]
+    assert {(component, name) for component, name, _ in properties} == {(ids.LADDER_OF, "value")}
+    wanted = {of for _, _, of in properties}
     assert {"all", "all of alpha", "beta beta-1 standard-spot spot"} <= wanted
     for of in wanted:
         account = simulated_page.call(ids.LADDER_TEXT, drm_cloud_tick=TICK, drm_ladder_of=of)
         assert "worker-hours" in account[ids.LADDER_TEXT]["children"], of
         assert of in [option["value"] for option in account[ids.LADDER_OF]["options"]]
-        # Its own amounts open their parts by kind, whose heads lead to the kind's account; of one kind there are none.
+        # Its own amounts open their parts: by kind, which lead to the kind's account; of one kind by worker, which lead to the worker's.
         of_several = of.startswith("all")
-        assert account[ids.LADDER_PARTS]["hidden"] is not of_several
-        assert (ids.LADDER_PARTS_TABLE in json.dumps(account[ids.LADDER_TABLE]["children"])) is of_several
-        assert ("data-drm-set" in json.dumps(account[ids.LADDER_PARTS_TABLE]["children"])) is of_several
+        assert not account[ids.LADDER_PARTS]["hidden"]
+        assert ids.LADDER_PARTS_TABLE in json.dumps(account[ids.LADDER_TABLE]["children"])
+        made_of = json.dumps(account[ids.LADDER_PARTS_TABLE]["children"])
+        assert "data-drm-set" in made_of and (ids.SELECTED in made_of) is not of_several
+        assert account[ids.LADDER_PARTS_TITLE]["children"] == ("By kind of instance" if of_several else "By worker")
 
 
 def test_a_price_that_is_old_is_marked_in_the_table() -> None:

@@ -245,18 +245,32 @@ def test_the_words_have_the_numbers_and_the_formula() -> None:
     grew = account(GREW, [life("w", (0.0, "running"), (3600.0, "terminated"))], window, 3600.0, "gone")
     assert decision_cost_text.heading(grew) == "What it cost"
     assert decision_cost_text.facts(grew) == [
-        ("Cost", "2.00 EUR, for 1 worker-hours in 1 h: over, since its workers are gone"),
-        ("Of it idle", "0 % of their CPU, 0.00 EUR: nothing needed it, or the rest of the pool had room"),
-        ("Waiting avoided", "732 task-hours; 4 cores for an hour ran on them that had no room elsewhere"),
+        ("Cost", "2.00 EUR", ", for 1 worker-hours in 1 h: over, since its workers are gone"),
+        ("Of it idle", "0.00 EUR", ", 0 % of their CPU: nothing needed it, or the rest of the pool had room"),
+        ("Waiting avoided", "", "732 task-hours; 4 cores for an hour ran on them that had no room elsewhere"),
     ]
     assert "hours that were paid × its price" in decision_cost_text.formula(grew)
     shrank = account(SHRANK, [life("w", (-9.0, "running"), (1800.0, "terminated"))], window, 3600.0, "grew", replace(GREW, id=9))
     assert decision_cost_text.facts(shrank) == [
-        ("Saved", "1.00 EUR, for 0.5 worker-hours in 1 h: over, since the pool grew again (decision 9)"),
-        ("Waited for it", "none"),
+        ("Saved", "1.00 EUR", ", for 0.5 worker-hours in 1 h: over, since the pool grew again (decision 9)"),
+        ("Waited for it", "", "none"),
     ]
     unknown = account(GREW, [life("w", (0.0, "running"), kind=InstanceKind())], hour(), 3600.0, "open", is_whole=False)
-    told = dict(decision_cost_text.facts(unknown))
+    told = {label: f"{worth}{text}" for label, worth, text in decision_cost_text.facts(unknown)}
     assert told["Cost"] == "unknown so far, for unknown worker-hours in 1 h: still running"
     assert told["Of it idle"].startswith("unknown") and told["Waiting avoided"].startswith("unknown")
     assert "nothing is kept any more" in decision_cost_text.formula(unknown)
+
+
+def test_the_workers_of_a_decision_add_up_to_it() -> None:
+    """Hours times price of each, the longest first; those beyond the twentieth share a row; an unknown part makes the sum so."""
+    lives = [life(f"w-{number}", (0.0, "running"), (60.0 * number, "terminated")) for number in range(1, 31)]
+    cost = account(replace(GREW, worker_ids=tuple(one.worker_id for one in lives)), lives, hour(), 3600.0, "gone")
+    rows = decision_cost_text.worker_rows(cost)
+    assert [row.name for row in rows[:2]] == ["w-30", "w-29"] and [row.name for row in rows[20:]] == ["10 other workers", "Sum"]
+    worth = [float(row.money.removesuffix(" EUR")) for row in rows]
+    assert worth[-1] == pytest.approx(cost.money, abs=0.01) == pytest.approx(sum(worth[:-1]), abs=0.01 * len(rows))
+    assert rows[0].hours == "0.5" and rows[0].price == "2.00 EUR" and rows[-1].is_sum
+    lost = account(GREW, lives, hour(), 3600.0, "gone", is_whole=False)
+    assert decision_cost_text.worker_rows(lost)[-1].money == "unknown"
+    assert decision_cost_text.worker_rows(account(GREW, [], hour(), 3600.0, "open")) == []

@@ -87,16 +87,16 @@ def test_what_an_amount_is_made_of_adds_up_to_it(rows: list[list[float]], copies
     assert whole is not None and by_kind is not None
     found = parts(whole, by_kind)
     assert found is not None
-    assert len(found.kinds) == min(len(by_kind), MOST_KINDS) and (OTHERS in found.kinds) == (len(by_kind) > MOST_KINDS)
+    assert len(found.columns) == min(len(by_kind), MOST_KINDS) and (OTHERS in found.columns) == (len(by_kind) > MOST_KINDS)
     told = {
         name: sum(float(text.removesuffix(" USD").replace("\u202f", "").replace(" ", "")) for text in texts)
         for name, _, texts in found.rows
     }
     assert [name for name, is_rung, _ in found.rows if is_rung] == [name for name, _ in RUNGS.values()]
     for rung, (name, _) in RUNGS.items():
-        assert told[name] == pytest.approx(whole.rung(rung).money, rel=1e-3, abs=0.01 * len(found.kinds))
+        assert told[name] == pytest.approx(whole.rung(rung).money, rel=1e-3, abs=0.01 * len(found.columns))
     assert (
-        told["Booting"] == pytest.approx(whole.pieces["boot"].money, rel=1e-3, abs=0.01 * len(found.kinds)) if "Booting" in told else True
+        told["Booting"] == pytest.approx(whole.pieces["boot"].money, rel=1e-3, abs=0.01 * len(found.columns)) if "Booting" in told else True
     )
 
 

@@ -18,7 +18,7 @@ from drm.engines.external import ExternalEngine
 from drm.errors import FutureError, InvalidValueError, UnknownIdError
 from drm.history.archive import Archive
 from drm.history.store import HistoryStore
-from drm.history.worker_spends import WorkerSpend
+from drm.history.worker_spends import Block, WorkerSpend
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import ACTIVE_CODES, Resources, Task
@@ -344,6 +344,10 @@ class Kept:
         return Spend(moment, moment - 60, (), np.empty((0, 7), np.int64), np.empty(0), 0.0)
 
     def worker_spend(self, worker_id: str, since: float, until: float) -> WorkerSpend | None:
+        """Nothing."""
+        return None
+
+    def worker_spends(self, since: float, until: float) -> Block | None:
         """Nothing."""
         return None
 

@@ -15,7 +15,7 @@ from drm import ids
 from drm.analysis.decision_cost import decision_cost
 from drm.analysis.outlook import Outlook, look_ahead, outlook
 from drm.analysis.spend_course import STEPS_SECONDS, course
-from drm.budget import Budget, Period, extent
+from drm.budget import PERIODS, Budget, Period, extent
 from drm.decision import Bounds
 from drm.engines.external import ExternalEngine
 from drm.engines.simulated import SimulatedEngine
@@ -146,6 +146,22 @@ def test_the_card_agrees_with_the_sums_of_the_pool(state: DRMState, page: Page) 
         )
         json.dumps(figure, allow_nan=False)
     assert state.period_spend("day").since == extent("day", state.end())[0] and state.period_spend("month").since == START
+
+
+@pytest.mark.parametrize("period", PERIODS)
+def test_what_a_forecast_is_made_of_adds_up_to_it(period: Period) -> None:
+    """What was spent and what each hour or day that is left will cost are the forecast; the budget and what is left of it follow."""
+    told = ahead(period, 3.0, 900.0, 0.5, now=START + 1234.0, days=3.0)
+    rows = budget_text.forecast_rows(told)
+    level = float(told.level[-1])
+    *parts, whole, _, left = rows
+    amounts = [float(row.expected.split(" ")[0].replace("\u202f", "")) for row in rows]
+    assert parts[0].is_spent and whole.is_sum and left.name == "Left of it"
+    assert sum(amounts[: len(parts)]) == pytest.approx(level, abs=0.006 * len(parts))
+    assert amounts[len(parts)] == pytest.approx(level, abs=0.006)
+    assert amounts[-2] == 900.0 and amounts[-1] == pytest.approx(900.0 - level, abs=0.6)
+    assert len(parts) - 1 == 12
+    assert budget_text.forecast_rows(ahead(period, 3.0, 900.0, math.nan)) == []
 
 
 def test_a_budget_far_above_is_told_and_not_drawn(state: DRMState) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drm.analysis.by_worker import workers_of
+from drm.analysis.ladder import STEPS, ladder
+from drm.analysis.time_slices import slices
 from drm.cloud.billing import Billing
 from drm.cloud.manager import CloudProviderManager
 from drm.cloud.split import BILLING_MINIMUM, PARTS, USED
@@ -156,3 +160,65 @@ def test_a_worker_that_nobody_knows_was_paid_nothing() -> None:
     state.advance(61.0)
     found = state.worker_spend("nobody", 900.0)
     assert found is not None and found.kinds == () and found.seconds.sum() == 0
+
+
+def test_a_fleet_is_made_of_its_workers() -> None:
+    """The accounts of those on which most was paid, and of the others, rung by rung the account of the fleet over the same time."""
+    state = DRMState(DynamicResourceManager(SimulatedEngine(60, 5), bounds=Bounds(30, 60), now=0.0))
+    state.set_interval(30.0)
+    for tick in range(800):
+        state.advance(tick * 30.0)
+    for since, until in ((23_000.0, 23_900.0), (0.0, 23_900.0)):
+        found = workers_of(state, since, until)
+        assert found is not None and found.others > 0 and found.rest is not None
+        start, end = (state.manager.spend_marks.at(moment) for moment in (found.whole.since, found.whole.until))
+        assert end is not None
+        fleet = ladder(start, end)
+        assert fleet is not None and fleet.paid.money > 1
+        accounts = [one for _, one in found.workers]
+        assert [one.paid.money for one in accounts] == sorted((one.paid.money for one in accounts), reverse=True)
+        for rung in STEPS:
+            told = sum((one.rung(rung).money for one in accounts), found.rest.rung(rung).money)
+            assert told == pytest.approx(fleet.rung(rung).money, rel=1e-6) == pytest.approx(found.whole.rung(rung).money, rel=1e-6)
+    kinds = {one.kind for one in state.manager.lifetimes.between(0.0, 23_900.0)}
+    shares = [workers_of(state, 0.0, 23_900.0, {kind}) for kind in kinds]
+    assert sum(one.whole.paid.money for one in shares if one is not None) == pytest.approx(fleet.paid.money, rel=1e-6)
+
+
+def test_the_history_file_knows_what_all_workers_were_paid_for(tmp_path: Path) -> None:
+    """Hours that RAM no longer holds come from the file, by worker, and of one kind by what is kept of lifetimes."""
+    kept = simulated(tmp_path, step=120.0)
+    kept.run(30 * 27 + 15)
+    kept.flush()
+    state = DRMState(kept.manager)
+    found = workers_of(state, 0.0, kept.now, None)
+    assert found is not None and found.whole.since == START
+    fleet = ladder(None, kept.manager.spend_marks.at(found.whole.until) or kept.manager.spend)
+    assert fleet is not None and found.whole.paid.money == pytest.approx(fleet.paid.money, rel=1e-6)
+    kinds = {one.kind for one in kept.manager.lifetimes.between(0.0, kept.now)}
+    shares = [workers_of(state, 0.0, kept.now, {kind}) for kind in kinds]
+    assert sum(one.whole.paid.money for one in shares if one is not None) == pytest.approx(fleet.paid.money, rel=1e-6)
+    kept.end()
+
+
+@given(st.floats(0, 2e9), st.floats(1.0, 4e6))
+def test_slices_cover_a_time_and_are_few(since: float, lasted: float) -> None:
+    """In order, without a gap, and cut at full minutes, hours or days."""
+    edges = slices(since, since + lasted)
+    assert edges[0] == since and edges[-1] == since + lasted and 2 <= len(edges) <= 9
+    assert all(before < after for before, after in pairwise(edges))
+    assert all(edge % 60 == 0 for edge in edges[1:-1])
+
+
+def test_a_worker_in_times_that_follow_each_other() -> None:
+    """The slices of a worker's account add up to it."""
+    state = DRMState(DynamicResourceManager(SimulatedEngine(20, 5), bounds=Bounds(6, 20), now=0.0))
+    state.set_interval(30.0)
+    for tick in range(800):
+        state.advance(tick * 30.0)
+    worker_id = max(state.manager.lifetimes.between(0.0, 24_000.0), key=lambda one: one.so_far(24_000.0).states[-1][0]).worker_id
+    for seconds in (900.0, 7_200.0, 23_000.0):
+        whole = state.worker_spend(worker_id, seconds)
+        assert whole is not None
+        parts = [state.worker_spend(worker_id, until - since, until) for since, until in pairwise(slices(whole.since, whole.time))]
+        assert sum(one.seconds.sum() for one in parts if one is not None) == pytest.approx(whole.seconds.sum(), rel=1e-6)
