@@ -12,6 +12,7 @@ from drm import ids
 from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 
 KEY = "allocation"
 
@@ -33,7 +34,7 @@ def layout() -> list[Component]:
                     className="drm-keys",
                 ),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                _graph(KEY),
+                figure(KEY, "Capacity, allocated and used of each worker", BAR_CONFIG, scrolls=True),
                 html.P("", id=ids.card(KEY, "rows"), className="drm-note"),
             ],
             className="drm-card",
@@ -49,7 +50,7 @@ def layout() -> list[Component]:
                     ],
                     className="drm-keys",
                 ),
-                _graph(ids.PACKING_KEY),
+                figure(ids.PACKING_KEY, "What each worker has allocated and free", BAR_CONFIG, scrolls=True),
                 html.P("", id=ids.card(ids.PACKING_KEY, "note"), className="drm-note"),
             ],
             id=ids.card(ids.PACKING_KEY, "section"),
@@ -57,11 +58,6 @@ def layout() -> list[Component]:
             hidden=True,
         ),
     ]
-
-
-def _graph(key: str) -> Component:
-    """A figure of several panels may be wider than a phone: it scrolls within its card."""
-    return html.Div(dcc.Graph(id=ids.graph(key), config=BAR_CONFIG, className="drm-graph", responsive=True), className="drm-scroll")
 
 
 def _choices() -> Component:

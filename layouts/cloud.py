@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dash_bootstrap_components as dbc
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.cloud import BY
-from drm.figures.theme import CONFIG
 from drm.layouts import ladder, orphans, spending
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 
 KEY = "cloud"
 
@@ -40,7 +40,7 @@ def layout() -> list[Component]:
                     className="drm-card-head",
                 ),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                figure(KEY, "Spent by kind of instance"),
             ],
             className="drm-card",
         ),

@@ -6,10 +6,10 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
 from drm.layouts import recommendations
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 from drm.model import RESOURCES
 
 KEY = "efficiency"
@@ -30,7 +30,7 @@ def layout() -> list[Component]:
                     ],
                     className="drm-card-head",
                 ),
-                *_graph(KEY),
+                *_graph(KEY, "Used of what is allocated, over time"),
             ],
             className="drm-card",
         ),
@@ -46,12 +46,15 @@ def layout() -> list[Component]:
                             ],
                             className="drm-card-head",
                         ),
-                        *_graph(ids.EFFICIENCY_TASKS_KEY),
+                        *_graph(ids.EFFICIENCY_TASKS_KEY, "Tasks: requested and used"),
                     ],
                     className="drm-card",
                 ),
                 html.Section(
-                    [html.Div(html.H2("Workers: allocated and used"), className="drm-card-head"), *_graph(ids.EFFICIENCY_WORKERS_KEY)],
+                    [
+                        html.Div(html.H2("Workers: allocated and used"), className="drm-card-head"),
+                        *_graph(ids.EFFICIENCY_WORKERS_KEY, "Workers: allocated and used"),
+                    ],
                     className="drm-card",
                 ),
             ],
@@ -60,10 +63,10 @@ def layout() -> list[Component]:
     ]
 
 
-def _graph(key: str) -> list[Component]:
+def _graph(key: str, name: str) -> list[Component]:
     return [
         html.P("", id=ids.empty(key), className="drm-empty"),
-        dcc.Graph(id=ids.graph(key), config=CONFIG, className="drm-graph", responsive=True),
+        figure(key, name),
         html.P("", id=ids.card(key, "note"), className="drm-note"),
     ]
 

@@ -12,6 +12,7 @@ from drm import ids
 from drm.figures.ended_rows import PARTS
 from drm.figures.theme import CONFIG
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 from drm.layouts.ledger import ALL_COLUMNS, GRID_OPTIONS
 
 KEY = ids.LIFETIMES_KEY
@@ -51,7 +52,7 @@ def layout() -> Component:
             ),
             html.P([], id=ids.card(KEY, "keys"), className="drm-keys"),
             html.P("", id=ids.empty(KEY), className="drm-empty"),
-            dcc.Graph(id=ids.graph(KEY), config=BARS_CONFIG, className="drm-graph", responsive=True),
+            figure(KEY, "Worker lifetimes", BARS_CONFIG),
             html.Div(_list(), id=ids.ENDED_CARD, className="drm-scroll", hidden=True),
             html.P("", id=ids.card(KEY, "note"), className="drm-note"),
         ],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dash import dcc, html
+from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.theme import CONFIG
+from drm.layouts.figure import figure
 
 KEY = "overview"
 
@@ -35,7 +35,7 @@ def layout() -> list[Component]:
             [
                 html.H2("Pool and demand"),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                figure(KEY, "Pool and demand"),
             ],
             className="drm-card",
         ),

@@ -7,10 +7,10 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
 from drm.layouts import ledger
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 
 KEY = "scaling"
 
@@ -41,7 +41,7 @@ def layout() -> list[Component]:
                     className="drm-card-head",
                 ),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                figure(KEY, "Sizes, demand and utilization over time, with decisions"),
                 html.P("Click a mark, or a row of the table below, for its explanation.", className="drm-note"),
             ],
             className="drm-card",

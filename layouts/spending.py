@@ -6,8 +6,8 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.theme import CONFIG
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 
 KEY = ids.SPENDING_KEY
 
@@ -25,7 +25,7 @@ def card() -> list[Component]:
                 html.Div([], id=ids.SPENDING_ALERTS),
                 html.Div([], id=ids.SPENDING_TILES, className="drm-tiles"),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                figure(KEY, "Spend to date, forecast and budget"),
                 html.P("", id=ids.SPENDING_NOTE, className="drm-note"),
                 html.Details(
                     [html.Summary("What the sum is made of"), html.Div([], id=ids.SPENDING_PARTS_TABLE, className="drm-scroll")],

@@ -7,10 +7,10 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
-from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
 from drm.layouts import lifetimes
 from drm.layouts.controls import segments
+from drm.layouts.figure import figure
 
 KEY = "utilization"
 
@@ -27,7 +27,7 @@ def layout() -> list[Component]:
             [
                 html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                dcc.Graph(id=ids.graph(KEY), config=CONFIG, className="drm-graph", responsive=True),
+                figure(KEY, "Workers over time"),
                 html.P(
                     "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.",
                     className="drm-note",
@@ -64,7 +64,7 @@ def _detail() -> list[Component]:
         html.P(dbc.Button("", id=ids.DETAIL_DECISION, size="sm", color="secondary", outline=True, style={"display": "none"})),
         html.H3("", id=ids.DETAIL_CAPTION),
         html.P("", id=ids.empty(ids.DETAIL_KEY), className="drm-empty"),
-        dcc.Graph(id=ids.graph(ids.DETAIL_KEY), config=CONFIG, className="drm-graph", responsive=True),
+        figure(ids.DETAIL_KEY, "The worker over time"),
         html.Div(
             [
                 html.Div(
