@@ -20,18 +20,18 @@ def refuse_call(media_type: str, length: int | None, read: Callable[[], bytes], 
     if media_type != "application/json":
         return Refusal(415, "a callback is called with application/json")
     if length is None:
-        return Refusal(400, "a callback is called with a body of a stated length")
+        return Refusal(400, "a callback is called with a body of a stated length", kind="invalid-body")
     if length > BODY_LIMIT:
         return Refusal(413, f"the body has {length} bytes, the limit is {BODY_LIMIT}")
     try:
         body = json.loads(read())
     except (ValueError, RecursionError):
-        return Refusal(400, "the body is no JSON that a page would send")
-    if not isinstance(body, dict) or not isinstance(body.get("output"), str) or _is_deeper(body, DEPTH_LIMIT):
-        return Refusal(400, "the body is no call of a callback")
+        return Refusal(400, "the body is no JSON that a page would send", kind="invalid-body")
+    if not isinstance(body, dict) or not isinstance(body.get("output"), str) or is_deeper(body, DEPTH_LIMIT):
+        return Refusal(400, "the body is no call of a callback", kind="invalid-body")
     callback = known.get(body["output"])
     if callback is None or "callback" not in callback:
-        return Refusal(400, "this page has no such callback; reload it")
+        return Refusal(400, "this page has no such callback; reload it", kind="invalid-body")
     changed = body.get("changedPropIds", [])
     fits = (
         _same_arguments(body.get("inputs"), callback["inputs"])
@@ -40,10 +40,10 @@ def refuse_call(media_type: str, length: int | None, read: Callable[[], bytes], 
         and all(isinstance(name, str) for name in changed)
         and _same_outputs(body.get("outputs"), body["output"])
     )
-    return None if fits else Refusal(400, "the arguments are not those of this callback; reload the page")
+    return None if fits else Refusal(400, "the arguments are not those of this callback; reload the page", kind="invalid-body")
 
 
-def _is_deeper(value: object, levels: int) -> bool:
+def is_deeper(value: object, levels: int) -> bool:
     """Whether lists and objects are nested more than so many levels deep."""
     layer = [value]
     for _ in range(levels):

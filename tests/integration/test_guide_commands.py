@@ -17,10 +17,10 @@ write = drm.files.write_atomically
 drm.files.write_atomically = lambda contents: write({path: content.replace(b"EXTERNAL", b"LIVE") for path, content in contents.items()})
 """
 PLANTED_POOL = """
-import drm.http
-told = drm.http.snapshot_json
+import drm.pool_api
+told = drm.pool_api.snapshot_json
 full = lambda worker: {**worker, "used": worker["capacity"]}
-drm.http.snapshot_json = lambda snapshot: {**told(snapshot), "workers": [full(worker) for worker in told(snapshot)["workers"]]}
+drm.pool_api.snapshot_json = lambda snapshot: {**told(snapshot), "workers": [full(worker) for worker in told(snapshot)["workers"]]}
 """
 FIGURES = ("tests.test_dynamic_resource_management_visualization", "test_every_figure_is_written_where_it_is_asked_for", 5)
 DASHBOARD = ("tests.test_drm_dashboard_integration", "test_the_integration_may_come_after or test_the_dashboard_has_every_tab", 2)
