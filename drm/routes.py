@@ -18,8 +18,8 @@ from typing import Any, Generic, TypeVar
 from flask import Blueprint, Response, request
 from pydantic import BaseModel, ValidationError
 
-from drm.calls import BODY_LIMIT, DEPTH_LIMIT, is_deeper
-from drm.errors import DRMError, InvalidValueError
+from drm.calls import BODY_LIMIT, DEPTH_LIMIT, is_deeper, strict_json
+from drm.errors import DRMError
 from drm.kept_answers import KeptAnswers
 from drm.parameters import Parameters, sentence
 from drm.problems import KINDS, PROBLEM_TYPE, Kind, ProblemError, kind_of, problem_text
@@ -148,21 +148,15 @@ def read_body(model: type[B]) -> B:
     if request.content_length > BODY_LIMIT:
         raise ProblemError("body-too-large", f"the body has {request.content_length} bytes, the limit is {BODY_LIMIT}")
     try:
-        told = json.loads(request.get_data(), parse_constant=_refuse_constant)
-    except InvalidValueError as error:
-        raise ProblemError("invalid-body", str(error)) from None
-    except (ValueError, RecursionError):
-        raise ProblemError("invalid-body", "the body is no JSON") from None
+        told = strict_json(request.get_data())
+    except ValueError as error:
+        raise ProblemError("invalid-body", f"the body is no JSON: {error}") from None
     if is_deeper(told, DEPTH_LIMIT):
         raise ProblemError("invalid-body", f"the body is nested more than {DEPTH_LIMIT} levels deep")
     try:
         return model.model_validate(told)
     except ValidationError as error:
         raise ProblemError("invalid-body", sentence(error, list(model.model_fields))) from None
-
-
-def _refuse_constant(word: str) -> None:
-    raise InvalidValueError(f"{word} is no JSON: a number that is not known is null")
 
 
 def _current(route: Route[Any, Any], call: Call[Any, Any], kept: KeptAnswers, version: str) -> Response:

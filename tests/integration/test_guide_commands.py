@@ -37,7 +37,7 @@ def test_the_status_is_not_zero_where_a_failure_was_planted(
     """A page that names another source than its own is noticed, and so is a dashboard that tells what a worker has as what it uses."""
     module, chosen, number = command
     (tmp_path / "sitecustomize.py").write_text(planted)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": f"-k '{chosen}'"}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PYTEST_ADDOPTS": f"-k '{chosen}'"}
     run = subprocess.run(
         [sys.executable, "-m", module],
         capture_output=True,
