@@ -101,6 +101,8 @@ def read_range(name: str, text: str) -> float:
 
 
 EPOCH_SECONDS = Reading(_epoch_seconds, {"type": "number"})
+MOMENT = Reading(_epoch_seconds, {"type": "number", "minimum": 0})
+"""One that the state answers for: it knows which have been, and refuses others."""
 RANGE = Reading(
     read_range,
     {"type": "string", "pattern": rf"^({'|'.join(RANGES)}|[0-9]{{1,9}}(\.[0-9]{{1,6}})?s)$"},
@@ -150,7 +152,7 @@ class Whatever(Parameters):
 class AtMoment(Parameters):
     """What is answered as of a moment."""
 
-    at: Annotated[float | None, EPOCH_SECONDS] = None
+    at: Annotated[float | None, MOMENT] = None
     """The moment in epoch seconds, not in the future; without it the answer is of the present."""
 
 
