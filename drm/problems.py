@@ -61,7 +61,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("unknown-id", 404, "Nothing of that id is known"),
             Kind("nothing-kept", 404, "Nothing is kept of what is asked for"),
             Kind("method-not-allowed", 405, "This path does not take that method"),
-            Kind("not-acceptable", 406, "There is no answer in a format that the request accepts"),
             Kind("timeout", 408, "The request took too long to arrive"),
             Kind("conflict", 409, "This cannot be done as things stand"),
             Kind("copy-busy", 409, "A copy is being made already", 5),
@@ -86,7 +85,6 @@ OF_STATUS: Mapping[int, str] = MappingProxyType(
         403: "forbidden",
         404: "unknown-path",
         405: "method-not-allowed",
-        406: "not-acceptable",
         408: "timeout",
         409: "conflict",
         413: "body-too-large",
@@ -129,8 +127,8 @@ def kind_of(error: DRMError) -> Kind:
 
 
 def kind_of_status(status: int, name: str = "") -> Kind:
-    """The kind by its name, or else the one that a status alone tells; `internal-error` for a status that has none."""
-    return KINDS[name or OF_STATUS.get(status, "internal-error")]
+    """The kind by its name, or else the one that a status alone tells; for a status that has none, of whose fault it is."""
+    return KINDS[name or OF_STATUS.get(status, "invalid-request" if status < 500 else "internal-error")]
 
 
 def problem(kind: Kind, detail: str, instance: str, **further: Any) -> dict[str, Any]:
