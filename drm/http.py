@@ -71,7 +71,7 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
 
     for rule in ("/api/<path:rest>", "/api/", HEALTH_PATH, READY_PATH, METRICS_PATH):
         methods = [method for method in METHODS if method != "GET" or rule.startswith("/api/")]
-        blueprint.add_url_rule(rule, "nothing_there", nothing_there, methods=methods)
+        blueprint.add_url_rule(rule, "nothing_there", nothing_there, methods=methods, strict_slashes=False)
     return blueprint
 
 

@@ -158,7 +158,9 @@ class AtMoment(Parameters):
 
 def sentence(error: ValidationError, known: Collection[str] = ()) -> str:
     """The first thing that is wrong, in one sentence: ours where a rule of ours was broken, and else what is wrong, and where."""
-    first = error.errors(include_url=False)[0]
+    told = error.errors(include_url=False)
+    # A name that is misspelt is missing as well; what stands there says more.
+    first = next((one for one in told if one["type"] == "extra_forbidden"), told[0])
     ours = first.get("ctx", {}).get("error")
     where = ".".join(str(part)[:NAME_LIMIT] for part in first["loc"]) or "the body"
     if isinstance(ours, InvalidValueError):
