@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import math
 from collections.abc import Iterator
@@ -73,10 +72,22 @@ def closed(told: Any) -> Any:
     return [closed(one) for one in told] if isinstance(told, list) else told
 
 
-def complaints(document: dict[str, Any], schema: dict[str, Any], answer: Any) -> list[str]:
-    """What the schema says against the answer."""
-    whole = {**schema, "components": document["components"]}
-    return [f"{error.instance_path}: {error.message[:300]}" for error in jsonschema_rs.Draft202012Validator(whole).iter_errors(answer)]
+class Judge:
+    """Holds answers against schemas of a document, each of which is put together once."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = closed(document)
+        self._validators: dict[str, Any] = {}
+
+    def complaints(self, path: str, answer: Any, told: Any) -> list[str]:
+        """What the document says against an answer to GET on a path of it."""
+        content = self._document["paths"][path]["get"]["responses"][str(answer.status_code)]["content"]
+        schema = content[answer.mimetype]["schema"]
+        key = json.dumps(schema)
+        if key not in self._validators:
+            whole = {**schema, "components": self._document["components"]}
+            self._validators[key] = jsonschema_rs.Draft202012Validator(whole)
+        return [f"{error.instance_path}: {error.message[:300]}" for error in self._validators[key].iter_errors(told)]
 
 
 @pytest.mark.parametrize("prefix", ["", "/drm-dashboard"])
@@ -100,7 +111,7 @@ def test_the_document_is_valid_and_names_every_route(prefix: str) -> None:
 def test_what_is_answered_is_what_the_document_says(pool: DRMState) -> None:
     """Each JSON answer of the present and of a moment that has passed has the members of its schema, and no others."""
     client = client_of(pool)
-    document = closed(client.get(OPENAPI_PATH).json)
+    judge = Judge(client.get(OPENAPI_PATH).json)
     ids = pool.snapshot.worker_ids
     moments = [""] if math.isnan(pool.snapshot.time) else ["", f"at={pool.end() - 60}", f"at={pool.end() - 10}", "at=0"]
     decided = [one["id"] for one in client.get("/api/v1/decisions?limit=1000").json["decisions"]]
@@ -114,9 +125,7 @@ def test_what_is_answered_is_what_the_document_says(pool: DRMState) -> None:
             url = f"/api/v1/{path}{('&' if '?' in path else '?') + moment if moment else ''}"
             answer = client.get(url)
             name = f"/api/v1/{path.partition('?')[0]}" if "decisions/" not in path else "/api/v1/decisions/{decision_id}"
-            operation = document["paths"][name]["get"]
-            told = operation["responses"][str(answer.status_code)]["content"][answer.mimetype]["schema"]
-            assert not complaints(document, told, json.loads(answer.text, parse_constant=_refuse)), url
+            assert not judge.complaints(name, answer, json.loads(answer.text, parse_constant=_refuse)), url
             answered[answer.status_code] = answered.get(answer.status_code, 0) + 1
     assert set(answered) <= {200, 404} and answered[200] >= (5 if math.isnan(pool.snapshot.time) else 20)
 
@@ -128,10 +137,9 @@ def _refuse(word: str) -> None:
 def test_the_schemas_notice_what_is_wrong() -> None:
     """A member that is missing, of another type, or that nobody named; so the test before this one can fail."""
     client = client_of(state_with_history())
-    document = closed(client.get(OPENAPI_PATH).json)
-    schema = document["paths"]["/api/v1/snapshot"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
-    true = client.get("/api/v1/snapshot").json
-    assert not complaints(document, schema, true)
+    judge, answer = Judge(client.get(OPENAPI_PATH).json), client.get("/api/v1/snapshot")
+    true = answer.json
+    assert not judge.complaints("/api/v1/snapshot", answer, true)
     for harmed in (
         {name: one for name, one in true.items() if name != "time"},
         {**true, "version": "1"},
@@ -139,19 +147,19 @@ def test_the_schemas_notice_what_is_wrong() -> None:
         {**true, "last_decision": {**true["last_decision"], "action": "grow"}},
         {**true, "workers": [{**true["workers"][0], "state": "asleep"}]},
     ):
-        assert complaints(document, schema, harmed)
+        assert judge.complaints("/api/v1/snapshot", answer, harmed)
 
 
-def operations(state: DRMState) -> list[tuple[str, dict[str, Any]]]:
+def operations(client: FlaskClient) -> list[tuple[str, dict[str, Any]]]:
     """(path with its parameters filled in, operation) of all that is read."""
-    document = client_of(state).get(OPENAPI_PATH).json
-    return [(path.replace("{decision_id}", "1"), copy.deepcopy(item["get"])) for path, item in document["paths"].items() if "get" in item]
+    paths = client.get(OPENAPI_PATH).json["paths"]
+    return [(path.replace("{decision_id}", "1"), item["get"]) for path, item in paths.items() if "get" in item]
 
 
 def test_a_parameter_that_is_left_out_is_the_default_of_the_document(pool: DRMState) -> None:
     """Whoever writes out all defaults has the same answer, to the byte."""
     client, told = client_of(pool), 0
-    for path, operation in operations(pool):
+    for path, operation in operations(client):
         defaults = {one["name"]: one["schema"]["default"] for one in operation["parameters"] if "default" in one["schema"]}
         needed = {"tab": "cloud"} if path.endswith("export") else {}
         if defaults:
@@ -165,7 +173,7 @@ def test_a_parameter_that_is_left_out_is_the_default_of_the_document(pool: DRMSt
 def test_what_no_parameter_is_is_refused_with_those_that_there_are(pool: DRMState) -> None:
     """An unknown name, and a known one twice; only who watches the program may add what they like."""
     client = client_of(pool)
-    for path, operation in operations(pool):
+    for path, operation in operations(client):
         names = [one["name"] for one in operation["parameters"] if one["in"] == "query"]
         unknown = client.get(f"{path}?colour=red")
         if path in ("/healthz", "/readyz", "/metrics"):
@@ -182,7 +190,7 @@ def test_what_no_parameter_is_is_refused_with_those_that_there_are(pool: DRMStat
 def test_a_value_that_breaks_its_rule_is_named_with_it(pool: DRMState) -> None:
     """Of every parameter that has a rule, over all routes: its name and the value stand in the sentence."""
     client, told = client_of(pool), 0
-    for path, operation in operations(pool):
+    for path, operation in operations(client):
         for one in operation["parameters"]:
             has_rule = one["schema"].get("type") != "string" or "enum" in one["schema"] or "pattern" in one["schema"]
             if one["in"] == "query" and has_rule:
