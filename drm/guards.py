@@ -164,7 +164,7 @@ def _is_page() -> bool:
 
 def _problem(refusal: Refusal) -> Response:
     kind = kind_of_status(refusal.status, refusal.kind)
-    response = Response(problem_text(kind, refusal.message, request.path), kind.status, mimetype=PROBLEM_TYPE)
+    response = Response(problem_text(kind, refusal.message, request.script_root + request.path), kind.status, mimetype=PROBLEM_TYPE)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if refusal.retry_after_seconds:

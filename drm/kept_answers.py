@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 QUESTIONS_KEPT = 16
-BYTES_KEPT = 32 * 1024 * 1024
+BYTES_KEPT = 16 * 1024 * 1024
 """Of all answers of one route; the last one is kept whatever its size."""
 
 

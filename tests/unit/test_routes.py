@@ -292,14 +292,14 @@ def test_an_error_is_a_problem_of_its_kind(error: DRMError, kind: str) -> None:
     def fail(_: Any) -> None:
         raise error
 
-    answer = posting(fail)[0].post("/api/v1/workers/w 1/report", json={"used": {}})
+    answer = posting(fail)[0].post("/api/v1/workers/w 1/report", json={"used": {}}, environ_overrides={"SCRIPT_NAME": "/behind"})
     assert answer.mimetype == "application/problem+json" and answer.headers["Cache-Control"] == "no-store"
     assert answer.json == {
         "type": f"urn:drm:problem:{kind}",
         "title": KINDS[kind].title,
         "status": KINDS[kind].status,
         "detail": str(error),
-        "instance": "/api/v1/workers/w%201/report",
+        "instance": "/behind/api/v1/workers/w%201/report",
     }
     assert answer.headers.get("Retry-After") == (str(KINDS[kind].retry_after_seconds) if KINDS[kind].retry_after_seconds else None)
 
