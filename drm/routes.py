@@ -200,7 +200,9 @@ def _lines(rows: Iterator[Any]) -> Iterator[str]:
 
 def refused(kind: Kind, detail: str, **further: Any) -> Response:
     """The problem as an answer to the present request."""
-    answer = Response(problem_text(kind, detail, request.script_root + request.path, **further), kind.status, mimetype=PROBLEM_TYPE, headers=NO_STORE)
+    answer = Response(
+        problem_text(kind, detail, request.script_root + request.path, **further), kind.status, mimetype=PROBLEM_TYPE, headers=NO_STORE
+    )
     if kind.retry_after_seconds:
         answer.headers["Retry-After"] = str(kind.retry_after_seconds)
     return answer
