@@ -13,6 +13,7 @@ from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at
 from drm.errors import UnknownIdError
 from drm.figures import explanation
+from drm.ledger_query import read_id
 from drm.state import DRMState
 
 KEY, TAB = ids.EXPLANATION_KEY, "scaling"
@@ -46,7 +47,8 @@ def register(app: Dash, state: DRMState) -> None:
         tick_asked = read_tick(tick)
         asked, view = tick_asked.decision, view_at(state, tick_asked.at)
         try:
-            decision = view.ledger.get(int(asked)) if asked.isascii() and asked.isdigit() else view.explain_now()
+            decision_id = read_id(asked)
+            decision = view.explain_now() if decision_id is None else view.ledger.get(decision_id)
         except UnknownIdError as error:
             return f"Decision {asked}", None, html.P(f"{str(error).capitalize()}."), None
         if decision is None:

@@ -15,6 +15,7 @@ from flask import Flask
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.calls import BODY_LIMIT
 from drm.guards import trust_of
+from drm.problems import KINDS, PROBLEM_TYPE, problem_text
 from drm.push import Message, Receive, Send, Ticks
 from drm.state import DRMState
 
@@ -74,10 +75,10 @@ class PushedApplication:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read(scope, receive)
         except TimeoutError:
-            await _end(408, b"the body took too long\n", send)
+            await _end("timeout", "the body took too long", scope["path"], send)
             return
         if body is None:
-            await _end(413, b"the body is too large\n", send)
+            await _end("body-too-large", f"the body has more than {READ_LIMIT} bytes", scope["path"], send)
             return
         answer = _Answer(send)
 
@@ -123,10 +124,11 @@ class _Answer:
             await self._send(message)
 
 
-async def _end(status: int, text: bytes, send: Send) -> None:
-    """The last answer on a connection."""
-    await send({"type": "http.response.start", "status": status, "headers": [(b"connection", b"close"), (b"content-type", b"text/plain")]})
-    await send({"type": "http.response.body", "body": text})
+async def _end(name: str, detail: str, path: str, send: Send) -> None:
+    """The last answer on a connection: a problem of that kind."""
+    headers = [(b"connection", b"close"), (b"content-type", PROBLEM_TYPE.encode())]
+    await send({"type": "http.response.start", "status": KINDS[name].status, "headers": headers})
+    await send({"type": "http.response.body", "body": problem_text(KINDS[name], detail, path).encode()})
 
 
 async def _read(scope: Message, receive: Receive) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from drm.trust import Refusal
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of the largest request that is read."""
+
+DIGITS_LIMIT = 25
+"""Of a whole number; no page of ours writes a longer one."""
 
 DEPTH_LIMIT = 40
 """Levels of nesting in what a page sends."""
@@ -20,18 +24,18 @@ def refuse_call(media_type: str, length: int | None, read: Callable[[], bytes], 
     if media_type != "application/json":
         return Refusal(415, "a callback is called with application/json")
     if length is None:
-        return Refusal(400, "a callback is called with a body of a stated length")
+        return Refusal(400, "a callback is called with a body of a stated length", kind="invalid-body")
     if length > BODY_LIMIT:
         return Refusal(413, f"the body has {length} bytes, the limit is {BODY_LIMIT}")
     try:
-        body = json.loads(read())
-    except (ValueError, RecursionError):
-        return Refusal(400, "the body is no JSON that a page would send")
-    if not isinstance(body, dict) or not isinstance(body.get("output"), str) or _is_deeper(body, DEPTH_LIMIT):
-        return Refusal(400, "the body is no call of a callback")
+        body = strict_json(read())
+    except ValueError:
+        return Refusal(400, "the body is no JSON that a page would send", kind="invalid-body")
+    if not isinstance(body, dict) or not isinstance(body.get("output"), str) or is_deeper(body, DEPTH_LIMIT):
+        return Refusal(400, "the body is no call of a callback", kind="invalid-body")
     callback = known.get(body["output"])
     if callback is None or "callback" not in callback:
-        return Refusal(400, "this page has no such callback; reload it")
+        return Refusal(400, "this page has no such callback; reload it", kind="invalid-body")
     changed = body.get("changedPropIds", [])
     fits = (
         _same_arguments(body.get("inputs"), callback["inputs"])
@@ -40,10 +44,32 @@ def refuse_call(media_type: str, length: int | None, read: Callable[[], bytes], 
         and all(isinstance(name, str) for name in changed)
         and _same_outputs(body.get("outputs"), body["output"])
     )
-    return None if fits else Refusal(400, "the arguments are not those of this callback; reload the page")
+    return None if fits else Refusal(400, "the arguments are not those of this callback; reload the page", kind="invalid-body")
 
 
-def _is_deeper(value: object, levels: int) -> bool:
+def strict_json(text: bytes) -> Any:
+    """The value of a JSON text of numbers that programs can tell each other. ValueError where it is none: NaN, Infinity and numbers beyond
+    every float are no JSON, and whole numbers of hundreds of digits break what they are given to."""
+    try:
+        return json.loads(text, parse_constant=_refuse_number, parse_int=_whole, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def _refuse_number(text: str) -> Any:
+    raise ValueError(f"{text[:DIGITS_LIMIT]} is no number: what is not known is null")
+
+
+def _whole(text: str) -> int:
+    return int(text) if len(text) <= DIGITS_LIMIT else _refuse_number(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_number(text)
+
+
+def is_deeper(value: object, levels: int) -> bool:
     """Whether lists and objects are nested more than so many levels deep."""
     layer = [value]
     for _ in range(levels):

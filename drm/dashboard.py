@@ -12,17 +12,18 @@ from typing import Any
 from urllib.parse import quote
 
 import dash
-from flask import Blueprint, Flask, Response, has_request_context, request
+from flask import Blueprint, Flask, has_request_context, request
 
 from drm import layouts
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
-from drm.guards import guard_callbacks, secure_headers
+from drm.guards import guard_callbacks, refuse, secure_headers
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
 from drm.state import DRMState
 from drm.tabs import TABS
+from drm.trust import Refusal
 
 
 class MountError(DRMError):
@@ -154,7 +155,7 @@ def _only_at_home(view: Callable[..., Any], state: DRMState) -> Callable[..., An
         try:
             state.refuse_after_fork()
         except DRMError as error:
-            return Response(f"{error}\n", 503, mimetype="text/plain")
+            return refuse(Refusal(503, str(error), kind="wrong-process"))
         return view(*arguments, **named)
 
     return answer

@@ -6,7 +6,6 @@ server that is ours alone.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
@@ -14,10 +13,12 @@ from urllib.parse import quote
 
 from flask import Flask, Response, redirect, request
 from markupsafe import escape
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
+from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
 from drm.trust import Refusal, Trust
 
 logger = logging.getLogger(__name__)
@@ -57,13 +58,13 @@ def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Ma
     def guarded(*args: Any, **kwargs: Any) -> Any:
         refusal = refuse_call(request.mimetype, request.content_length, request.get_data, known())
         if refusal is not None:
-            return _json_error(refusal)
+            return _problem(refusal)
         try:
             return app.ensure_sync(dispatch)(*args, **kwargs)
         except (InvalidValueError, UnknownIdError) as error:
             # The structure is right, and a value is not: a page of an older version, or no page.
             logger.info("a callback was called with a value that it refuses: %s", error)
-            return _json_error(Refusal(400, str(error)))
+            return _problem(Refusal(400, str(error), kind="invalid-body"))
 
     app.view_functions[endpoint] = guarded
 
@@ -92,7 +93,7 @@ def protect(app: Flask, trust: Trust) -> None:
     def check() -> AnyResponse | None:
         refusal = trust.refuse_origin(request.method, request.host, request.headers.get("Origin"))
         if refusal is not None:
-            return Response(refusal.message[:300] + "\n", refusal.status, mimetype="text/plain")
+            return refuse(refusal)
         if not trust.has_door or request.path == "/healthz":
             return None
         if request.path == LOGIN_PATH:
@@ -101,10 +102,19 @@ def protect(app: Flask, trust: Trust) -> None:
             return redirect("/") if trust.knows(request.cookies) else _form("", "/")
         authorization = request.headers.get("Authorization", "")
         refusal = trust.refuse_stranger(authorization, request.cookies, request.remote_addr or "")
-        is_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-        if refusal is not None and is_page and authorization.partition(" ")[0].lower() != "bearer":
+        if refusal is not None and _is_page() and authorization.partition(" ")[0].lower() != "bearer":
             return _form("", request.full_path.rstrip("?"))
-        return None if refusal is None else _json_error(refusal)
+        return None if refusal is None else _problem(refusal)
+
+    @app.errorhandler(HTTPException)
+    def tell(error: HTTPException) -> AnyResponse:
+        if error.response is not None or (error.code or 0) < 400 or _is_page():
+            return error.get_response()
+        answer = _problem(Refusal(error.code or 500, error.description or error.name))
+        for name, value in error.get_headers():
+            if name in ("Allow", "Retry-After"):
+                answer.headers[name] = value
+        return answer
 
     secure_headers(app, "/", ())
 
@@ -141,8 +151,20 @@ def _local(target: str) -> str:
     return target if is_path else "/"
 
 
-def _json_error(refusal: Refusal) -> Response:
-    response = Response(json.dumps({"error": refusal.message}), refusal.status, mimetype="application/json")
+def refuse(refusal: Refusal) -> Response:
+    """The refusal as its reader takes it: a sentence for who opened a page in a browser, a problem for everybody else."""
+    if _is_page():
+        return Response(refusal.message[:300] + "\n", refusal.status, mimetype="text/plain")
+    return _problem(refusal)
+
+
+def _is_page() -> bool:
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
+
+
+def _problem(refusal: Refusal) -> Response:
+    kind = kind_of_status(refusal.status, refusal.kind)
+    response = Response(problem_text(kind, refusal.message, request.script_root + request.path), kind.status, mimetype=PROBLEM_TYPE)
     if refusal.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if refusal.retry_after_seconds:

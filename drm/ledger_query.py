@@ -17,6 +17,9 @@ from drm.model import FloatArray
 LIMIT = 1000
 """The most decisions that one query returns."""
 
+ID_DIGITS = 15
+"""Of the longest id."""
+
 ACTIONS: tuple[Action, ...] = get_args(Action)
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -88,6 +91,11 @@ class Columns:
     current: npt.NDArray[np.int32]
     target: npt.NDArray[np.int32]
     words: tuple[str, ...]
+
+
+def read_id(text: str) -> int | None:
+    """The id that a text is; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= ID_DIGITS else None
 
 
 def words_of(words: Words) -> Collection[str] | None:

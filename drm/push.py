@@ -13,6 +13,7 @@ from typing import Any
 
 from werkzeug.http import parse_cookie
 
+from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
 from drm.state import DRMState
 from drm.trust import Refusal, Trust, refuse_other_origin
 
@@ -76,7 +77,7 @@ class Ticks:
         await receive()
         refusal = self._refuse(scope)
         if refusal is not None:
-            await _refuse_handshake(refusal, send)
+            await _refuse_handshake(refusal, scope["path"], send)
             return
         viewer = _Viewer()
         self._viewers.add(viewer)
@@ -120,11 +121,12 @@ class Ticks:
         return refusal
 
 
-async def _refuse_handshake(refusal: Refusal, send: Send) -> None:
-    headers = [(b"content-type", b"application/json"), (b"x-content-type-options", b"nosniff")]
-    body = json.dumps({"error": refusal.message}).encode()
+async def _refuse_handshake(refusal: Refusal, path: str, send: Send) -> None:
+    kind = kind_of_status(refusal.status, refusal.kind)
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"x-content-type-options", b"nosniff")]
+    body = problem_text(kind, refusal.message, path).encode()
     headers.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "websocket.http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "websocket.http.response.start", "status": kind.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
 
 

@@ -32,6 +32,8 @@ class Refusal:
     message: str
     retry_after_seconds: int = 0
     """Where waiting helps."""
+    kind: str = ""
+    """A name among `drm.problems.KINDS`; empty: what the status alone tells."""
 
 
 class Trust:
@@ -59,7 +61,8 @@ class Trust:
         """Only for our own host names, and, unless it only reads, only from our own pages."""
         name = host_name(host)
         if name not in self._hosts:
-            return Refusal(400, f"{name!r} is no name of this server: start it with --trusted-hosts and that name if it should be")
+            remedy = "start it with --trusted-hosts and that name if it should be"
+            return Refusal(400, f"{name!r} is no name of this server: {remedy}", kind="wrong-host")
         return None if method in READING else refuse_other_origin(host, origin)
 
     def refuse_stranger(self, authorization: str, cookies: Mapping[str, str], address: str) -> Refusal | None:
@@ -94,7 +97,7 @@ class Trust:
 def refuse_other_origin(host: str, origin: str | None) -> Refusal | None:
     """Browsers send Origin with every POST and every websocket; programs do not."""
     is_ours = origin is None or urlsplit(origin).netloc.lower() == host.lower()
-    return None if is_ours else Refusal(403, "this request comes from a page of another origin")
+    return None if is_ours else Refusal(403, "this request comes from a page of another origin", kind="other-origin")
 
 
 def names_of(host: str) -> set[str]:

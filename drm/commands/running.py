@@ -93,6 +93,6 @@ def _words(error: urllib.error.HTTPError) -> str:
     if error.code == 401:
         return f"it asks for a token; set the variable {TOKEN_VARIABLE} to the one that it was started with"
     try:
-        return str(json.loads(error.read(10_000))["error"])
+        return str(json.loads(error.read(10_000))["detail"])
     except (ValueError, KeyError, TypeError, OSError):
         return "that is no answer of a drm that keeps history"

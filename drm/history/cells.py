@@ -228,7 +228,8 @@ def _stored(fractions: Samples) -> Cells:
 def _reduced(mean: Cells, maximum: Cells, factor: int) -> tuple[Cells, Cells]:
     """Stored bytes (buckets, k) -> cells (k, c), `factor` buckets to a column."""
     if factor > 1:
-        mean3, max3 = (store.reshape(-1, factor, store.shape[1]) for store in (mean, maximum))
+        # Of no workers there are buckets too, whose number cannot be told from the size of nothing.
+        mean3, max3 = (store.reshape(len(store) // factor, factor, store.shape[1]) for store in (mean, maximum))
         total = np.zeros(mean3[:, 0].shape, np.uint32)
         count = np.zeros(mean3[:, 0].shape, np.uint32)
         maximum = max3[:, 0].copy()

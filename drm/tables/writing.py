@@ -17,9 +17,11 @@ from drm.tables.table import Block, Kind, Table, Values
 if TYPE_CHECKING:
     import duckdb
 
-Format = Literal["csv", "parquet", "json"]
+Format = Literal["csv", "parquet", "json", "ndjson"]
 FORMATS: Mapping[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet", "json": "application/json"}
 """By the ending of a file; media types."""
+MEDIA_TYPES: Mapping[Format, str] = {**FORMATS, "ndjson": "application/x-ndjson"}
+"""Of all that can be written: ndjson, a row a line, is for programs that read it as it comes."""
 
 MOST_ROWS = 2_000_000
 MEMORY = "256MB"
@@ -30,6 +32,7 @@ OPTIONS: Mapping[Format, str] = {
     "csv": "FORMAT csv, HEADER true",
     "parquet": "FORMAT parquet, COMPRESSION zstd",
     "json": "FORMAT json, ARRAY true",
+    "ndjson": "FORMAT json, ARRAY false",
 }
 ISO = "%Y-%m-%dT%H:%M:%S.%g+00:00"
 

@@ -21,6 +21,7 @@ from drm.cli import main
 from drm.errors import HistoryError
 from drm.history.folder import HOLDER, HistoryFolder
 from drm.history.schema import TABLES, VERSION
+from drm.manager import DynamicResourceManager
 from drm.server import Server
 from drm.serving import serve
 from drm.state import DRMState
@@ -323,6 +324,18 @@ def test_a_program_with_a_token_is_shown_it(alive: Kept, ran: Ran, monkeypatch: 
         monkeypatch.setenv("DRM_TOKEN", TOKEN)
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         assert ran("history", "info", "--data-dir", alive.folder)[0] == 0
+    finally:
+        server.stop()
+        alive.store.tell({})
+
+
+def test_what_a_program_refuses_is_told_in_its_words(alive: Kept, ran: Ran) -> None:
+    """The detail of its problem, of another program that took the address and keeps no history."""
+    server = serve(DRMState(DynamicResourceManager(now=0.0)), "127.0.0.1", 0)
+    try:
+        alive.store.tell({"url": server.url})
+        status, _, error = ran("history", "info", "--data-dir", alive.folder)
+        assert status == 2 and "answers 404: no history is kept: start the program without --no-history" in error
     finally:
         server.stop()
         alive.store.tell({})

@@ -20,7 +20,7 @@ from flask import Flask
 
 from drm import asgi, export_api
 from drm.errors import InvalidValueError
-from drm.export_api import EXPORT_PATH, read_export
+from drm.export_api import EXPORT_PATH, Asked, ExportParameters, read_export
 from drm.history import copying
 from drm.history.facts import facts, facts_of
 from drm.history.levels import STEPS_SECONDS
@@ -105,7 +105,7 @@ def test_each_table_of_each_tab_is_saved_in_each_format(kept: Wire, tmp_path: Pa
         ({"tab": "nothing"}, "tab must be one of overview, utilization, scaling, allocation, efficiency, cloud, got 'nothing'"),
         ({}, "tab must be one of"),
         ({"tab": "scaling", "table": "workers"}, "table of tab scaling must be one of series, decisions, got 'workers'"),
-        ({"tab": "scaling", "format": "xlsx"}, "format must be one of csv, parquet, json, got 'xlsx'"),
+        ({"tab": "scaling", "format": "xlsx"}, "format must be one of csv, parquet, json, ndjson, got 'xlsx'"),
         ({"tab": "scaling", "range": "1y"}, "range must be one of 15m, 1h, 6h, 24h, 7d, 30d, or seconds from 10s to 2592000s"),
         ({"tab": "scaling", "range": "-5s"}, "got '-5s'"),
         ({"tab": "scaling", "at": "noon"}, "at must be a date and time"),
@@ -113,25 +113,32 @@ def test_each_table_of_each_tab_is_saved_in_each_format(kept: Wire, tmp_path: Pa
         ({"tab": "scaling", "at": "nan"}, "got 'nan'"),
         ({"tab": "scaling", "columns": "0"}, f"columns must be a whole number from 1 to {MOST_COLUMNS}, got '0'"),
         ({"tab": "scaling", "columns": "²"}, "got '²'"),
-        ({"tab": "utilization", "resource": "cpu,disk"}, "resource must be one of cpu, memory, gpu, gpu_memory, got 'disk'"),
-        ({"tab": "scaling", "since": "1"}, "there is no 'since' to export by; there is tab, table"),
+        (
+            {"tab": "utilization", "resource": "cpu,disk"},
+            "some of cpu, memory, gpu, gpu_memory, separated by commas, got 'disk'",
+        ),
+        ({"tab": "scaling", "since": "1"}, "there is no parameter 'since' here; there is tab, table"),
     ],
 )
 def test_a_wrong_request_is_told_the_value_and_the_rule(small: Wire, query: dict[str, str], words: str) -> None:
     """400 with both, as JSON."""
     answer = small.test_client().get(EXPORT_PATH, query_string=query)
-    assert answer.status_code == 400 and words in answer.json["error"]
+    assert answer.status_code == 400 and words in answer.json["detail"]
 
 
 def test_what_is_asked_for_is_read_as_on_the_page() -> None:
     """Defaults are the page's; a time may be said in three ways."""
-    plain = read_export({"tab": "utilization"}, 1_000.0)
+
+    def read(given: dict[str, str], now: float) -> Asked:
+        return read_export(ExportParameters.of(given.items()), now)
+
+    plain = read({"tab": "utilization"}, 1_000.0)
     assert (plain.saved.name, plain.form, plain.range_seconds, plain.at, plain.columns) == ("utilization", "csv", 900.0, None, None)
-    assert read_export({"tab": "cloud", "at": ""}, 0.0).at is None
-    assert [read_export({"tab": "cloud", "at": text}, 1_000.0).at for text in ("90", "1970-01-01T00:01:30", "910s")] == [90.0] * 3
-    assert read_export({"tab": "cloud", "range": "1380s"}, 0.0).range_seconds == 1380.0
+    assert read({"tab": "cloud", "at": ""}, 0.0).at is None
+    assert [read({"tab": "cloud", "at": text}, 1_000.0).at for text in ("90", "1970-01-01T00:01:30", "910s")] == [90.0] * 3
+    assert read({"tab": "cloud", "range": "1380s"}, 0.0).range_seconds == 1380.0
     with pytest.raises(InvalidValueError, match="got ''"):
-        read_export({"tab": "utilization", "resource": "cpu,"}, 0.0)
+        read({"tab": "utilization", "resource": "cpu,"}, 0.0)
 
 
 def test_before_the_first_tick_a_table_is_empty_and_whole(put: ClientOf) -> None:
@@ -178,7 +185,7 @@ def test_a_third_export_at_the_same_time_has_to_wait(small: Wire, monkeypatch: p
     go_on.set()
     for thread in threads:
         thread.join(20)
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5") and "2 exports are being made" in refused.json["error"]
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5") and "2 exports are being made" in refused.json["detail"]
     assert small.test_client().get(EXPORT_PATH, query_string=asked("cloud")).status_code == 200
 
 
@@ -188,7 +195,7 @@ def test_too_many_rows_are_refused_with_what_helps(kept: Wire, monkeypatch: pyte
     refused = kept.test_client().get(EXPORT_PATH, query_string=asked("utilization"))
     assert (
         refused.status_code == 400
-        and "more than 1000 rows here: ask for a shorter range, or for fewer times in it" in refused.json["error"]
+        and "more than 1000 rows here: ask for a shorter range, or for fewer times in it" in refused.json["detail"]
     )
     assert kept.test_client().get(EXPORT_PATH, query_string=asked("utilization", columns="10")).status_code == 200
 
@@ -202,10 +209,10 @@ def test_no_room_on_the_disk_is_said(kept: Wire, monkeypatch: pytest.MonkeyPatch
     with monkeypatch.context() as patched:
         patched.setattr(export_api, "write", full)
         answer = kept.test_client().get(EXPORT_PATH, query_string=asked("cloud"))
-    assert answer.status_code == 507 and "no space left on device: make room" in answer.json["error"]
+    assert answer.status_code == 507 and "no space left on device: make room" in answer.json["detail"]
     monkeypatch.setattr("drm.history.copying.ROOM", 10**12)
     answer = kept.test_client().get("/api/v1/backup")
-    assert answer.status_code == 507 and "MiB are free: make room there" in answer.json["error"]
+    assert answer.status_code == 507 and "MiB are free: make room there" in answer.json["detail"]
 
 
 def test_a_copy_that_does_not_fit_leaves_the_history_as_it_was(put: ClientOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +228,7 @@ def test_a_copy_that_does_not_fit_leaves_the_history_as_it_was(put: ClientOf, tm
         disk.fill(3 * MEGABYTE)
         before = disk.files().keys()
         answer = put(state).test_client().get("/api/v1/backup")
-        assert answer.status_code == 503 and "No space left on device" in answer.json["error"]
+        assert answer.status_code == 503 and "No space left on device" in answer.json["detail"]
         assert disk.files().keys() == before
         state.advance(kept.now + 60 * kept.step)
         kept.flush()
@@ -289,7 +296,7 @@ def test_one_copy_at_a_time(kept: Wire, recorded: Recorded, tmp_path: Path) -> N
     """409 with words while there is one; then the next."""
     with recorded.store.copies.made():
         answer = kept.test_client().get("/api/v1/backup")
-    assert answer.status_code == 409 and "try again" in answer.json["error"]
+    assert answer.status_code == 409 and "try again" in answer.json["detail"]
     assert copied(kept, tmp_path / "copy.duckdb").stat().st_size > 100_000
 
 
@@ -315,7 +322,7 @@ def test_a_program_without_history_says_so(small: Wire) -> None:
     """404 with what to do."""
     for path in ("/api/v1/history", "/api/v1/backup"):
         answer = small.test_client().get(path)
-        assert answer.status_code == 404 and "start it without --no-history" in answer.json["error"]
+        assert answer.status_code == 404 and "start the program without --no-history" in answer.json["detail"]
 
 
 def test_the_facts_of_the_history(kept: Wire, recorded: Recorded) -> None:
@@ -340,13 +347,13 @@ def test_who_may_have_a_copy(put: ClientOf, recorded: Recorded) -> None:
     open_app, locked = put(recorded.state), put(recorded.state, TOKEN)
     for path in ("/api/v1/backup", f"{EXPORT_PATH}?tab=cloud"):
         refused = open_app.test_client().get(path, headers={"Sec-Fetch-Site": "cross-site"})
-        assert refused.status_code == 403 and "another site" in refused.json["error"]
+        assert refused.status_code == 403 and "another site" in refused.json["detail"]
         assert until_free(open_app, path, {"Sec-Fetch-Site": "same-origin"}) == 200
         assert locked.test_client().get(path).status_code == 401
         assert until_free(locked, path, {"Authorization": f"Bearer {TOKEN}"}) == 200
     elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
     refused = open_app.app.test_client().get("/api/v1/backup", environ_overrides=elsewhere)
-    assert refused.status_code == 403 and "start with --token" in refused.json["error"]
+    assert refused.status_code == 403 and "start with --token" in refused.json["detail"]
     with open_app.app.test_client().get(f"{EXPORT_PATH}?tab=cloud", environ_overrides=elsewhere) as shown:
         assert shown.status_code == 200, "what a page shows is as open as the page"
     bearer = {"Authorization": f"Bearer {TOKEN}"}

@@ -17,10 +17,10 @@ write = drm.files.write_atomically
 drm.files.write_atomically = lambda contents: write({path: content.replace(b"EXTERNAL", b"LIVE") for path, content in contents.items()})
 """
 PLANTED_POOL = """
-import drm.http
-told = drm.http.snapshot_json
+import drm.pool_api
+told = drm.pool_api.snapshot_json
 full = lambda worker: {**worker, "used": worker["capacity"]}
-drm.http.snapshot_json = lambda snapshot: {**told(snapshot), "workers": [full(worker) for worker in told(snapshot)["workers"]]}
+drm.pool_api.snapshot_json = lambda snapshot: {**told(snapshot), "workers": [full(worker) for worker in told(snapshot)["workers"]]}
 """
 FIGURES = ("tests.test_dynamic_resource_management_visualization", "test_every_figure_is_written_where_it_is_asked_for", 5)
 DASHBOARD = ("tests.test_drm_dashboard_integration", "test_the_integration_may_come_after or test_the_dashboard_has_every_tab", 2)
@@ -37,7 +37,7 @@ def test_the_status_is_not_zero_where_a_failure_was_planted(
     """A page that names another source than its own is noticed, and so is a dashboard that tells what a worker has as what it uses."""
     module, chosen, number = command
     (tmp_path / "sitecustomize.py").write_text(planted)
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": f"-k '{chosen}'"}
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}", "PYTEST_ADDOPTS": f"-k '{chosen}'"}
     run = subprocess.run(
         [sys.executable, "-m", module],
         capture_output=True,

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from drm.http import create_blueprint, decision_json, snapshot_json, why_not_ready
+from drm.http import create_blueprint, why_not_ready
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import Resources
+from drm.pool_api import decision_json, snapshot_json
 from drm.state import DRMState
 from tests.integration.conftest import Wire
 from tests.unit.past_pool import START as POOL_START
@@ -120,7 +121,8 @@ def test_readyz_says_why_not(state: DRMState, client_of: ClientOf) -> None:
     """503 with the reason before the first tick; 200 after one; 503 again once it is older than three intervals."""
     client = client_of(state)
     before = client.get("/readyz")
-    assert (before.status_code, before.json) == (503, {"ready": False, "reason": "no tick has run yet"})
+    assert before.status_code == 503 and (before.json["ready"], before.json["reason"]) == (False, "no tick has run yet")
+    assert (before.mimetype, before.json["type"]) == ("application/problem+json", "urn:drm:problem:not-ready")
     state.advance(time.time())
     after = client.get("/readyz")
     assert (after.status_code, after.json) == (200, {"ready": True, "reason": ""})
@@ -153,20 +155,20 @@ def test_everything_lies_under_the_prefix(state: DRMState, prefix: str, client_o
         assert client.get("/healthz").status_code == client.get("/api/v1/snapshot").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/api/v1/snapshot", "/healthz", "/readyz", "/api/v1/nothing"])
+@pytest.mark.parametrize("path", ["/api/v1/snapshot", "/api/v1/decisions/1", "/healthz", "/metrics"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_nothing_here_can_be_written(state: DRMState, path: str, method: str, client_of: ClientOf) -> None:
-    """405 as JSON, with what is allowed."""
+    """405 as a problem, with what is allowed."""
     answer = client_of(state).open(path, method=method)
     assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
-    assert method in strict(answer.text)["error"]
+    assert method in strict(answer.text)["detail"]
 
 
 def test_an_unknown_path_of_the_api_is_said_in_json(state: DRMState, client_of: ClientOf) -> None:
     """404 with what there is."""
     answer = client_of(state).get("/api/v1/nothing")
-    assert (answer.status_code, answer.mimetype) == (404, "application/json")
-    assert "/api/v1/snapshot" in answer.json["error"]
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+    assert "/api/v1/snapshot" in answer.json["detail"]
 
 
 @pytest.fixture
@@ -223,7 +225,7 @@ def test_decisions_are_filtered_by_each_field(full_queue: DRMState, client_of: C
 def test_a_wrong_query_is_400_with_its_name(full_queue: DRMState, query: str, named: str, client_of: ClientOf) -> None:
     """The value, the rule, and what would be right."""
     answer = client_of(full_queue).get(f"/api/v1/decisions?{query}")
-    assert answer.status_code == 400 and re.search(named, strict(answer.text)["error"])
+    assert answer.status_code == 400 and re.search(named, strict(answer.text)["detail"])
 
 
 def test_one_decision_by_its_id(full_queue: DRMState, client_of: ClientOf) -> None:
@@ -232,7 +234,7 @@ def test_one_decision_by_its_id(full_queue: DRMState, client_of: ClientOf) -> No
     newest = full_queue.ledger.ids(Query())[0]
     body = strict(client.get(f"/api/v1/decisions/{newest}").text)
     assert body["id"] == newest and body["steps"] and body["inputs"] and body["evaluations"] >= 1
-    assert client.get("/api/v1/decisions/999").status_code == 404 and "are kept" in client.get("/api/v1/decisions/999").json["error"]
+    assert client.get("/api/v1/decisions/999").status_code == 404 and "are kept" in client.get("/api/v1/decisions/999").json["detail"]
     assert client.get("/api/v1/decisions/x").status_code == 400
 
 
@@ -262,9 +264,9 @@ def test_a_moment_of_the_past_is_asked_for_by_at(client_of: ClientOf) -> None:
     later = seen[-1].decisions[0]
     assert later.timestamp > then.time
     refused = client.get(f"/api/v1/decisions/{later.id}?at={then.time}")
-    assert refused.status_code == 404 and "made after this moment" in refused.json["error"]
+    assert refused.status_code == 404 and "made after this moment" in refused.json["detail"]
     nothing = client.get(f"/api/v1/explain?at={POOL_START - 1}")
-    assert nothing.status_code == 404 and "what is kept begins at" in nothing.json["error"]
+    assert nothing.status_code == 404 and "what is kept begins at" in nothing.json["detail"]
     assert client.get(f"/api/v1/snapshot?at={POOL_START - 1}").json["workers"] == []
 
 
@@ -284,4 +286,4 @@ def test_a_moment_that_cannot_be_is_refused_with_its_rule(state: DRMState, clien
     """400 with the value and the rule, whatever is asked for."""
     state.advance(1_700_000_000.0)
     refused = client_of(state).get(f"/api/v1/{path}?at={at}")
-    assert refused.status_code == 400 and rule in refused.json["error"]
+    assert refused.status_code == 400 and rule in refused.json["detail"]

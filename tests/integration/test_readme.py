@@ -42,7 +42,7 @@ def test_a_block_runs_as_it_stands(where: str, code: str, tmp_path: Path) -> Non
     expected = {"README.md:1": "328350 100", "README.md:2": "running node-1", "README.md:3": "200", "cloud.md:1": "2 0.192 0.192"}
     expected |= {"clouds.md:1": "m5.large 2.0 0.114 20"}
     expected |= {"embed.md:1": "401 200", "embed.md:3": "401 200", "embed.md:5": "True", "history.md:1": "node-1"}
-    expected |= {"recommendations.md:1": "109.5 USD medium"}
+    expected |= {"recommendations.md:1": "109.5 USD medium", "api.md:1": "there is no 'txt' here; there is text"}
     assert expected.get(where, "") in run.stdout
 
 

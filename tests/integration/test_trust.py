@@ -123,7 +123,7 @@ def test_what_is_no_call_of_a_callback_is_refused_without_a_traceback(
 ) -> None:
     """400 or 413, as JSON, and nothing in the log."""
     answer = open_app.test_client().post(CALLBACK, data=body.encode("latin-1"), content_type="application/json")
-    assert answer.status_code == status and answer.json["error"]
+    assert answer.status_code == status and answer.json["detail"]
     # waitress says where a request had to wait for a thread, as on a machine that others use.
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING and record.name != "waitress.queue"]
 
@@ -138,7 +138,7 @@ def test_a_body_of_unknown_length_is_refused() -> None:
     """Without a Content-Length there is no limit to hold."""
     chunked = {"Transfer-Encoding": "chunked", "Content-Type": "application/json"}
     answer = standalone().test_client().post(CALLBACK, headers=chunked, environ_overrides={"wsgi.input_terminated": True})
-    assert answer.status_code == 400 and "length" in answer.json["error"]
+    assert answer.status_code == 400 and "length" in answer.json["detail"]
 
 
 def test_the_calls_of_the_page_itself_pass(dash_app: Any, dash_wire: Wire) -> None:
@@ -240,9 +240,9 @@ def test_no_route_but_healthz_is_open(locked_app: Wire) -> None:
 
 
 def test_a_program_is_told_how_to_show_the_token(locked_app: Wire) -> None:
-    """401 as JSON with WWW-Authenticate, and no data."""
+    """401 as a problem with WWW-Authenticate, and no data."""
     answer = locked_app.test_client().get("/api/v1/snapshot")
-    assert (answer.status_code, answer.mimetype, answer.headers["WWW-Authenticate"]) == (401, "application/json", "Bearer")
+    assert (answer.status_code, answer.mimetype, answer.headers["WWW-Authenticate"]) == (401, "application/problem+json", "Bearer")
     assert "w1" not in answer.text
 
 

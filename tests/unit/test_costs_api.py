@@ -81,7 +81,7 @@ def test_the_accounts_of_the_workers_add_up_to_that_of_the_pool(state: DRMState)
 def test_a_worker_that_never_was_is_not_found(state: DRMState) -> None:
     """404, in words."""
     answer = asked(state, "?worker=nobody")
-    assert answer.status_code == 404 and "no worker has or had the id 'nobody'" in answer.json["error"]
+    assert answer.status_code == 404 and "no worker has or had the id 'nobody'" in answer.json["detail"]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_worker_that_never_was_is_not_found(state: DRMState) -> None:
         ("?by=name", "by must be some of provider, region, type, market, separated by commas, got 'name'"),
         ("?by=", "got ''"),
         ("?range=2h", "range must be one of"),
-        ("?until=5", "there is no 'until' to ask costs by"),
+        ("?until=5", "there is no parameter 'until' here; there is at, range, by"),
         ("?at=1e12", "future"),
         ("?at=x", "at must be epoch seconds"),
     ],
@@ -98,7 +98,7 @@ def test_a_worker_that_never_was_is_not_found(state: DRMState) -> None:
 def test_what_makes_no_sense_is_refused_in_words(state: DRMState, query: str, words: str) -> None:
     """The name, the value and the rule."""
     answer = asked(state, query)
-    assert answer.status_code == 400 and words in answer.json["error"]
+    assert answer.status_code == 400 and words in answer.json["detail"]
 
 
 def test_a_pool_without_prices_has_an_account_of_its_time() -> None:

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drm.engines.external import ExternalEngine
-from drm.export_api import PARAMETERS
+from drm.export_api import ExportParameters
 from drm.files import ExportError
 from drm.history.grouping import natural_key
 from drm.history.levels import STEPS_SECONDS
@@ -72,7 +72,7 @@ def test_the_documentation_tells_of_each_table_and_parameter() -> None:
             told.setdefault(tab, []).extend(tables)
     assert told == {tab: [one.name for one in saved] for tab, saved in SAVED.items()}
     rows = page.partition("| parameter |")[2].partition("\n\n")[0]
-    assert re.findall(r"^\| `(\w+)`", rows, re.MULTILINE) == list(PARAMETERS)
+    assert re.findall(r"^\| `(\w+)`", rows, re.MULTILINE) == list(ExportParameters.model_fields)
 
 
 def test_no_cell_of_csv_is_a_formula(tmp_path: Path) -> None:

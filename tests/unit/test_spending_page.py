@@ -234,7 +234,7 @@ def test_the_api_tells_what_the_card_shows(state: DRMState, page: Page) -> None:
     assert budget_text.alert(look_ahead(state, "day")) in told["alerts"]
     then = page.client.get(f"/drm-dashboard/api/v1/budget?at={START + 30 * HOUR}").json
     assert then["day"]["spent"] == state.at(START + 30 * HOUR).period_spend("day").spent
-    assert "there is no 'period' to ask" in page.client.get("/drm-dashboard/api/v1/budget?period=day").json["error"]
+    assert "there is no parameter 'period' here" in page.client.get("/drm-dashboard/api/v1/budget?period=day").json["detail"]
 
 
 def test_the_api_tells_what_a_decision_cost() -> None:
