@@ -11,6 +11,7 @@ from drm.cloud.accrual import Spend
 from drm.controller import Controller
 from drm.decision import Bounds, ScalingDecision
 from drm.engines.external import ExternalEngine
+from drm.engines.reported import Reception, WorkerReport
 from drm.errors import EngineError, InvalidValueError
 from drm.ledger import Ledger
 from drm.ledger_query import Query
@@ -106,6 +107,22 @@ class DynamicResourceManager(Controller):
     def report(self, worker_id: str, *, used: Resources | Mapping[str, float], now: float | None = None) -> None:
         """A heartbeat: what a worker of an external pool uses (units of `Resources`). It shows at the next tick."""
         self._external.report(worker_id, used, now)
+
+    def accept_report(self, worker_id: str, report: WorkerReport) -> Reception:
+        """What a worker of an external pool says over the network: it joins with its first report; see `ExternalEngine.accept`."""
+        reception = self._external.accept(worker_id, report, self._now)
+        if reception.registered:
+            with self._lock:
+                self._members_changed = True
+        return reception
+
+    def release_reporter(self, worker_id: str, instance: str) -> None:
+        """The program that reports a worker ends: another one may report under its id at once."""
+        self._external.release(worker_id, instance)
+
+    def contested_workers(self) -> tuple[str, ...]:
+        """Ids of an external pool under which two programs report now; the one that came second is refused."""
+        return self.engine.contested(self._now) if isinstance(self.engine, ExternalEngine) else ()
 
     def deregister_worker(self, worker_id: str) -> None:
         """A worker of an external pool leaves; its tasks are queued again, its reservations end."""

@@ -130,8 +130,8 @@ class Scaler:
         self._keep(now, code, change, worker_ids, ready=ready, actor="user")
 
     def keep_notice(self, now: float, notice: Notice, *, ready: bool) -> None:
-        """What a provider did or said by itself, likewise."""
-        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor="provider", provider=notice.provider)
+        """What a provider or a worker did or said by itself, likewise."""
+        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor=notice.actor, provider=notice.provider)
 
     def _keep(self, now: float, code: str, change: str, worker_ids: tuple[str, ...], *, ready: bool, **told: str | None) -> None:
         demand = self._read_demand()

@@ -15,10 +15,9 @@ BUFFERED = 4_320
 """So many samples are kept while the server is away: six hours at 5 s, in about 2 MB. The oldest go first."""
 PAST_AT_ONCE = 500
 """So many of them go with one report, so that a server that is back is not flooded."""
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 1.0, 60.0
-LONGEST_REFUSED_SECONDS = 300.0
-"""A wrong token stays wrong until somebody does something about it."""
 REFUSED = (401, 403)
+WAIT_SECONDS, REFUSED_SECONDS = (1.0, 60.0), (15.0, 300.0)
+"""The first wait and the longest. A wrong token stays wrong until somebody does something about it, and a server counts wrong ones."""
 PASSING = (0, 408, 409, 425, 429)
 """Statuses after which the same report may be taken later, as after 401, 403 and 5xx; after others it would be refused for ever."""
 
@@ -113,8 +112,8 @@ class Reporter:
         if answer.status not in (*REFUSED, *PASSING) and answer.status < 500:
             # It is these samples that are refused, and would be each time.
             self._forget(past)
-        longest = LONGEST_REFUSED_SECONDS if answer.status in REFUSED else LONGEST_WAIT_SECONDS
-        wait = min(longest, FIRST_WAIT_SECONDS * 2.0 ** min(self._failures, 20))
+        first, longest = REFUSED_SECONDS if answer.status in REFUSED else WAIT_SECONDS
+        wait = min(longest, first * 2.0 ** min(self._failures, 20))
         # A thousand agents must not come back in the same second.
         self._retry_at = now + max(answer.retry_after_seconds, wait * (0.5 + self._chance() / 2))
         self._failures += 1
