@@ -87,10 +87,10 @@ def _run(settings: Settings, ended: End) -> None:
             return
 
         token = settings.token.get_secret_value() if settings.token else None
-        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts}
+        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts, "actions": settings.actions}
         live = stack.enter_context(LiveDashboard(state, settings.host, insecure=settings.insecure, **rules))
         start_dashboard(server, state, live=live.open if live.possible and not settings.push else None, **rules)
-        if settings.mock and settings.simulate is None:
+        if settings.mock and settings.simulate is None and settings.engine == "local":
             from drm.demo import Demo
 
             stack.enter_context(Demo(manager))
@@ -157,6 +157,10 @@ def _engine(settings: Settings) -> Engine:
         from drm.engines.simulated import SimulatedEngine
 
         return SimulatedEngine(settings.simulate, settings.seed)
+    if settings.engine == "external":
+        from drm.engines.external import ExternalEngine
+
+        return ExternalEngine()
     from drm.engines.dask import DaskEngine
 
     if settings.cluster is not None:
@@ -170,6 +174,8 @@ def _engine(settings: Settings) -> Engine:
 def _warn(settings: Settings, port: int) -> None:
     if settings.insecure and settings.token is None and not settings.is_loopback:
         logger.warning("--insecure: everybody who reaches port %d of this machine sees this pool", port)
+    if settings.engine == "external" and settings.token is None:
+        logger.warning("--engine external without a token takes no report: set DRM_TOKEN (`openssl rand -hex 16` makes one), and restart")
     if settings.token is not None and len(settings.token.get_secret_value()) < SHORT_TOKEN:
         logger.warning("--token is shorter than %d characters: `openssl rand -hex 16` makes one that cannot be guessed", SHORT_TOKEN)
 

@@ -53,12 +53,14 @@ def create_app(
     api_prefix: str | None = None,
     push: bool = False,
     live: Callable[[str], str] | None = None,
+    actions: bool = False,
 ) -> dash.Dash:
     """The dashboard over a state, as a Dash application; `.server` is its Flask application, a new one or the one that was given.
 
     `url_prefix`: where the page is, with a slash at both ends. `api_prefix`: where `/healthz`, `/readyz` and `/api/v1` are, without a slash
     at its end; None: under the page's prefix. `push`: whether a websocket stands at TICKS_PATH, as `drm.serving` makes one; else the page
-    polls, and has a button to open a live one if `live`, such as `LiveDashboard.open`, is given. The state is advanced by somebody else: a
+    polls, and has a button to open a live one if `live`, such as `LiveDashboard.open`, is given. `actions`: whether the page and the API
+    may change the pool; without it there is neither button nor route. The state is advanced by somebody else: a
     Runner, or the host.
     """
     if not isinstance(state, DRMState):
@@ -69,7 +71,7 @@ def create_app(
     under = url_prefix.rstrip("/") if api_prefix is None else api_prefix
     before = set(flask_app.view_functions)
     # First what the host may refuse, so that one that does is as it was.
-    _begin(flask_app, url_prefix, create_blueprint(state, under))
+    _begin(flask_app, url_prefix, create_blueprint(state, under, actions=actions))
     app = Page(
         "drm",
         server=flask_app,  # type: ignore[arg-type]  # a Flask application is what it takes
@@ -118,6 +120,7 @@ def mount(
     api_prefix: str | None = None,
     push: bool = False,
     live: Callable[[str], str] | None = None,
+    actions: bool = False,
 ) -> dash.Dash:
     """Puts the dashboard under a prefix of a Flask application, before its first request. The host's own authentication covers it.
 
@@ -126,7 +129,7 @@ def mount(
     """
     if not isinstance(flask_app, Flask):
         raise InvalidValueError(f"mount needs a Flask application, got {flask_app!r}")
-    return create_app(state, server=flask_app, url_prefix=url_prefix, api_prefix=api_prefix, push=push, live=live)
+    return create_app(state, server=flask_app, url_prefix=url_prefix, api_prefix=api_prefix, push=push, live=live, actions=actions)
 
 
 def _begin(flask_app: Flask, url_prefix: str, blueprint: Blueprint) -> None:

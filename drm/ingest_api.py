@@ -40,11 +40,13 @@ Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=r"^[^\x
 Amount = Annotated[float, Field(ge=0, le=MOST_AMOUNT, allow_inf_nan=False)]
 
 
-class _Body(BaseModel):
+class Body(BaseModel):
+    """Strict: no other field, and a number is a finite number."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Amounts(_Body):
+class Amounts(Body):
     """An amount of each resource; what is left out is not there, or was not measured."""
 
     cpu: Amount | None = Field(default=None, description="cores")
@@ -57,7 +59,7 @@ class Amounts(_Body):
         return {name: value for name in RESOURCES if (value := getattr(self, name)) is not None}
 
 
-class Past(_Body):
+class Past(Body):
     """What was used at a moment before the report."""
 
     used: Amounts
@@ -65,7 +67,7 @@ class Past(_Body):
     age_seconds: float | None = Field(default=None, ge=0, description="or how long before the report")
 
 
-class Report(_Body):
+class Report(Body):
     """What a worker has and uses now, and what it used while nobody took its reports."""
 
     instance: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9._-]+$")] = Field(
@@ -103,7 +105,7 @@ class Report(_Body):
         return WorkerReport(self.instance, capacity, self.used.known(), self.labels, self.sequence, past)
 
 
-class Taken(_Body):
+class Taken(Body):
     """What became of a report."""
 
     worker: str
@@ -113,7 +115,7 @@ class Taken(_Body):
     dropped: int = Field(default=0, description="past samples that are too old, or for which there was no room")
 
 
-class Gone(_Body):
+class Gone(Body):
     """A worker has left the pool."""
 
     worker: str
