@@ -7,6 +7,7 @@ already; here stands what holds for actions alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, Literal
 
 from flask import Blueprint, Response, current_app, request
@@ -20,7 +21,7 @@ from drm.guards import trust_of
 from drm.hosting import is_loopback
 from drm.ingest_api import Body, Name, of_error, one_sentence, problem, refuse_body
 from drm.ledger_query import Query
-from drm.policies import create_policy, parse_policy
+from drm.policies import create_policy, parse_policy, policy_kinds
 from drm.state import DRMState
 from drm.trust import LOOPBACK, Refusal, host_name, refuse_other_origin
 
@@ -62,23 +63,41 @@ class Told(Body):
     decision: int | None = Field(default=None, description="the row of the ledger in which it is kept; null before it is done")
 
 
+class ParameterOf(Body):
+    """`low` <= value <= `high`, in `unit`."""
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    default: float
+    sentence: str
+
+
 class Present(Body):
     """What the actions would change."""
 
     bounds: dict[Literal["min", "max"], int]
     policy: str
     parameters: dict[str, float]
+    policies: dict[str, list[ParameterOf]] = Field(description="what there is to choose, with the parameters of each")
 
 
 def add_action_routes(blueprint: Blueprint, state: DRMState) -> None:
     """Adds the routes to the blueprint of the API."""
+    policies = {name: [ParameterOf(**asdict(one)) for one in kind.described()] for name, kind in policy_kinds().items()}
 
     @blueprint.get(ACTIONS_PATH)
     def present() -> Response:
         manager = state.manager
         bounds = manager.bounds
         return _answer(
-            Present(bounds={"min": bounds.min, "max": bounds.max}, policy=manager.policy.name, parameters=dict(manager.policy.parameters))
+            Present(
+                bounds={"min": bounds.min, "max": bounds.max},
+                policy=manager.policy.name,
+                parameters=dict(manager.policy.parameters),
+                policies=policies,
+            )
         )
 
     @blueprint.post(f"{ACTIONS_PATH}/cordon")

@@ -15,6 +15,7 @@ import dash
 from flask import Blueprint, Flask, has_request_context, request
 
 from drm import layouts
+from drm.actions_api import ACTIONS_PATH
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
@@ -84,7 +85,8 @@ def create_app(
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     app.index_string = app.index_string.replace("<html>", '<html lang="en">')
-    panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout() for tab in TABS}
+    acting = {"utilization": {"actions": actions}}
+    panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout(**acting.get(tab.key, {})) for tab in TABS}
     shell = import_module(f"{layouts.__name__}.shell")
 
     def layout() -> Any:
@@ -94,6 +96,7 @@ def create_app(
             "ping": f"{root}{under}/healthz",
             "live": f"{root}{url_prefix}{LIVE_PATH}" if live else None,
             "export": f"{root}{under}{EXPORT_PATH}",
+            **({"actions": f"{root}{under}{ACTIONS_PATH}"} if actions else {}),
         }
         return shell.layout(panels, feed)
 
@@ -101,7 +104,7 @@ def create_app(
     # Dash would send it a second time, inside the page.
     app.validation_layout = None
     views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
-    parts = ("time_range", "moment", *views)
+    parts = ("time_range", "moment", *views, *(("actions",) if actions else ()))
     for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:

@@ -16,6 +16,7 @@ from drm.engines.external import ExternalEngine
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
 from drm.model import Resources
+from drm.policies import policy_names
 from drm.server import create_standalone
 from drm.state import DRMState
 from tests.integration.conftest import Wire
@@ -75,7 +76,9 @@ def test_each_action_says_what_it_will_do_does_it_and_is_kept(wire: Callable[[Fl
         assert pool.manager.explain(told["decision"]).reason == pool.kept[-1][1]
     assert pool.manager.worker("b").state == "draining" and pool.manager.bounds == Bounds(3, 9)
     present = json.loads(pool.client.get("/api/v1/actions").data)
+    choices = present.pop("policies")
     assert present == {"bounds": {"min": 3, "max": 9}, "policy": "manual", "parameters": {"workers": 3.0}}
+    assert set(choices) == set(policy_names()) and [one["name"] for one in choices["manual"]] == ["workers"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +146,7 @@ def test_another_sites_page_cannot_act(wire: Callable[[Flask], Wire]) -> None:
         plain = pool.client.post("/api/v1/actions/cordon", data='{"worker": "a"}', content_type="text/plain", headers=pool.headers)
         assert (form.status_code, plain.status_code) == (415, 415)
         assert pool.kept == []
-        own = {"Origin": "http://127.0.0.1", "Host": "127.0.0.1", "Sec-Fetch-Site": "same-origin"}
+        own = {"Origin": "http://localhost", "Host": "localhost", "Sec-Fetch-Site": "same-origin"}
         assert pool.act("cordon", own, worker="a")[0] == 200
 
 
