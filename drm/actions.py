@@ -39,10 +39,9 @@ class Cordon:
         """How many are left, and what runs on."""
         worker = _worker(manager, self.worker_id, self.sources, "cordoned")
         left = manager.snapshot.count("running") - 1
-        return (
-            f"{_name(worker)} takes no new task until it is uncordoned. {_tasks(worker)} {count(left, 'worker')} "
-            f"{'is' if left == 1 else 'are'} left to take tasks; the policy may add others."
-        )
+        others = f"{count(left, 'worker')} {'is' if left == 1 else 'are'}" if left > 0 else "No worker is"
+        may = "the policy may add others." if manager.engine.no_launcher_reason is None else "nothing here can start others."
+        return f"{_name(worker)} takes no new task until it is uncordoned. {_tasks(worker)} {others} left to take tasks; {may}"
 
     def perform(self, manager: DynamicResourceManager, by: str) -> str:
         """From now on."""

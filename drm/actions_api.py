@@ -10,20 +10,21 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Literal
 
-from flask import Blueprint, Response, current_app, request
-from pydantic import BaseModel, Field, ValidationError
+from flask import current_app, request
+from pydantic import Field
 
 from drm.actions import Action, Cordon, Drain, SetBounds, SetPolicy, Uncordon
 from drm.decision import Bounds
-from drm.errors import DRMError, InvalidValueError
 from drm.figures.units import plain
 from drm.guards import trust_of
 from drm.hosting import is_loopback
-from drm.ingest_api import Body, Name, of_error, one_sentence, problem, refuse_body
+from drm.ingest_api import Body, Name
 from drm.ledger_query import Query
 from drm.policies import create_policy, parse_policy, policy_kinds
+from drm.problems import ProblemError
+from drm.routes import Route
 from drm.state import DRMState
-from drm.trust import LOOPBACK, Refusal, host_name, refuse_other_origin
+from drm.trust import LOOPBACK, host_name
 
 ACTIONS_PATH = "/api/v1/actions"
 
@@ -83,42 +84,28 @@ class Present(Body):
     policies: dict[str, list[ParameterOf]] = Field(description="what there is to choose, with the parameters of each")
 
 
-def add_action_routes(blueprint: Blueprint, state: DRMState) -> None:
-    """Adds the routes to the blueprint of the API."""
+def action_routes(state: DRMState) -> tuple[Route[Any, Any], ...]:
+    """What they are now, and each of them."""
     policies = {name: [ParameterOf(**asdict(one)) for one in kind.described()] for name, kind in policy_kinds().items()}
 
-    @blueprint.get(ACTIONS_PATH)
-    def present() -> Response:
-        manager = state.manager
-        bounds = manager.bounds
-        return _answer(
-            Present(
-                bounds={"min": bounds.min, "max": bounds.max},
-                policy=manager.policy.name,
-                parameters=dict(manager.policy.parameters),
-                policies=policies,
-            )
-        )
+    def present(_: Any) -> Any:
+        bounds, policy = state.manager.bounds, state.manager.policy
+        sizes: dict[Literal["min", "max"], int] = {"min": bounds.min, "max": bounds.max}
+        return Present(bounds=sizes, policy=policy.name, parameters=dict(policy.parameters), policies=policies).model_dump()
 
-    @blueprint.post(f"{ACTIONS_PATH}/cordon")
-    def cordon() -> Response:
-        return _act(state, OfWorker, lambda asked: Cordon(asked.worker))
+    def route(name: str, summary: str, body: type[Any], action_of: Callable[[Any], Action], *further: str) -> Route[Any, Any]:
+        problems = ("forbidden", *further)
+        rules: dict[str, Any] = {"method": "POST", "body": body, "answer": Told, "problems": problems, "guard": _refuse_actor}
+        return Route(f"{ACTIONS_PATH}/{name}", summary, lambda call: _act(state, call.body, action_of(call.body)), **rules)
 
-    @blueprint.post(f"{ACTIONS_PATH}/uncordon")
-    def uncordon() -> Response:
-        return _act(state, OfWorker, lambda asked: Uncordon(asked.worker))
-
-    @blueprint.post(f"{ACTIONS_PATH}/drain")
-    def drain() -> Response:
-        return _act(state, OfWorker, lambda asked: Drain(asked.worker))
-
-    @blueprint.post(f"{ACTIONS_PATH}/bounds")
-    def bounds() -> Response:
-        return _act(state, NewBounds, lambda asked: SetBounds(Bounds(asked.min, asked.max)))
-
-    @blueprint.post(f"{ACTIONS_PATH}/policy")
-    def policy() -> Response:
-        return _act(state, NewPolicy, _policy)
+    return (
+        Route(ACTIONS_PATH, "What the actions would change, and what there is to choose", present, answer=Present),
+        route("cordon", "No new task on a worker", OfWorker, lambda asked: Cordon(asked.worker), "unknown-id"),
+        route("uncordon", "New tasks on a worker again", OfWorker, lambda asked: Uncordon(asked.worker), "unknown-id"),
+        route("drain", "No new task on a worker, and its end after the last", OfWorker, lambda asked: Drain(asked.worker), "unknown-id"),
+        route("bounds", "How many workers the pool may have", NewBounds, lambda asked: SetBounds(Bounds(asked.min, asked.max))),
+        route("policy", "The scaling policy", NewPolicy, _policy),
+    )
 
 
 def _policy(asked: NewPolicy) -> Action:
@@ -127,43 +114,27 @@ def _policy(asked: NewPolicy) -> Action:
     return SetPolicy(create_policy(asked.policy, **asked.parameters))
 
 
-def _act(state: DRMState, kind: type[Any], action_of: Callable[[Any], Action]) -> Response:
-    refusal = _refuse_actor() or refuse_body(request.mimetype, request.headers.get("Content-Encoding", ""), request.content_length)
-    if refusal is not None:
-        return problem(refusal.status, refusal.message)
+def _act(state: DRMState, asked: Asked, action: Action) -> Any:
     by = f"{_user()} at {plain(request.remote_addr or 'an unknown address', 60)}"
-    try:
-        try:
-            asked: Asked = kind.model_validate_json(request.get_data())
-        except ValidationError as error:
-            raise InvalidValueError(one_sentence(error)) from None
-        action = action_of(asked)
-        told = action.preview(state.manager)
-        if asked.preview:
-            return _answer(Told(done=False, sentence=told, actor=by))
-        done = action.perform(state.manager, by)
-    except DRMError as error:
-        return of_error(error)
+    told = action.preview(state.manager)
+    if asked.preview:
+        return Told(done=False, sentence=told, actor=by).model_dump()
+    done = action.perform(state.manager, by)
     kept = state.manager.decisions(Query(actor="user", limit=1))
-    return _answer(Told(done=True, sentence=done, actor=by, decision=kept[0].id if kept else None))
+    return Told(done=True, sentence=done, actor=by, decision=kept[0].id if kept else None).model_dump()
 
 
-def _refuse_actor() -> Refusal | None:
+def _refuse_actor() -> None:
     """Only our own pages, and without a token only this machine, called by a name that only this machine has."""
-    refusal = refuse_other_origin(request.host, request.headers.get("Origin"))
-    if refusal is None and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        refusal = Refusal(403, "this request comes from a page of another site")
+    if request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise ProblemError("other-origin", "this request comes from a page of another site")
     trust = trust_of(current_app)
-    if refusal is None and trust is not None and not trust.has_door:
+    if trust is not None and not trust.has_door:
         is_here = is_loopback(request.remote_addr or "") and host_name(request.host) in LOOPBACK
-        refusal = None if is_here else Refusal(403, "without a token only this machine may change the pool: start the program with --token")
-    return refusal
+        if not is_here:
+            raise ProblemError("forbidden", "without a token only this machine may change the pool: start the program with --token")
 
 
 def _user() -> str:
     """A host that knows its users says who it is."""
     return f"user {plain(request.remote_user, 60)}" if request.remote_user else "a user"
-
-
-def _answer(told: BaseModel) -> Response:
-    return Response(told.model_dump_json(), mimetype="application/json", headers={"Cache-Control": "no-store"})

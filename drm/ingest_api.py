@@ -5,36 +5,33 @@ A report that is refused has changed nothing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from flask import Blueprint, Response, current_app, request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from flask import current_app, request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from drm.calls import BODY_LIMIT
 from drm.engines.reported import LABELS_LIMIT, PastSample, WorkerReport
-from drm.errors import CapacityError, DRMError, DuplicateIdError, EngineError, InvalidValueError, UnknownIdError
+from drm.errors import InvalidValueError
 from drm.guards import trust_of
 from drm.hosting import TOKEN_VARIABLE, environment_token
 from drm.model import NAME_LIMIT, RESOURCES, Resources
+from drm.parameters import NAME, Parameters
+from drm.problems import OF_STATUS, ProblemError
+from drm.routes import Call, Route
 from drm.state import DRMState
 from drm.trust import Refusal, Trust
 
-REPORT_PATH, WORKER_PATH = "/api/v1/workers/<path:worker_id>/report", "/api/v1/workers/<path:worker_id>"
+REPORT_PATH, WORKER_PATH = "/api/v1/workers/{+worker_id}/report", "/api/v1/workers/{+worker_id}"
 MOST_PAST = 1_000
 """Past samples of one report."""
 MOST_AMOUNT = 1e18
 OVERDRAWN = 1.5
 """A quota may be overdrawn for a moment; more than so many times its capacity nothing can use."""
-RETRY_SECONDS = 30
 
 HOW_TO_SET_A_TOKEN = (
     f"reports are taken only with a token, and this program has none: start it with {TOKEN_VARIABLE} or --token set "
     "(`openssl rand -hex 16` makes one), and give agents the same"
 )
-STATUS = ((DuplicateIdError, 409), (InvalidValueError, 400), (UnknownIdError, 404), (EngineError, 409), (CapacityError, 503))
-"""Of an answer, by error."""
 
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Amount = Annotated[float, Field(ge=0, le=MOST_AMOUNT, allow_inf_nan=False)]
@@ -121,90 +118,46 @@ class Gone(Body):
     worker: str
 
 
-def add_ingest_routes(blueprint: Blueprint, state: DRMState) -> None:
-    """Adds the routes to the blueprint of the API. In a host's application the token is what DRM_TOKEN says now."""
+class OfWorker(Parameters):
+    """Which worker."""
+
+    worker_id: Annotated[str, NAME]
+    """The worker's name, its own in the pool: 1 to 256 printable characters."""
+
+
+def ingest_routes(state: DRMState) -> tuple[Route[Any, Any], ...]:
+    """What workers send. In a host's application the token is what DRM_TOKEN says now."""
     token = environment_token()
     of_host = None if token is None else Trust((), token)
 
-    @blueprint.post(REPORT_PATH)
-    def report(worker_id: str) -> Response:
-        return _guarded(of_host, lambda: _take(state, worker_id))
+    def guard() -> None:
+        refusal = _refuse_reporter(of_host)
+        if refusal is not None:
+            raise ProblemError(OF_STATUS[refusal.status], refusal.message)
 
-    @blueprint.delete(WORKER_PATH)
-    def deregister(worker_id: str) -> Response:
-        return _guarded(of_host, lambda: _remove(state, worker_id))
+    def report(call: Call[OfWorker, Report]) -> Any:
+        return _take(state, call.query.worker_id, call.body).model_dump()
 
+    def deregister(call: Call[OfWorker, Any]) -> Any:
+        _refuse_other_engine(state)
+        state.manager.deregister_worker(call.query.worker_id)
+        return Gone(worker=call.query.worker_id).model_dump()
 
-def read_report(data: bytes) -> Report:
-    """The report that a body holds. InvalidValueError with one sentence that names the field, the value and the rule."""
-    try:
-        return Report.model_validate_json(data)
-    except ValidationError as error:
-        raise InvalidValueError(one_sentence(error)) from None
-
-
-def one_sentence(error: ValidationError) -> str:
-    """The first thing that is wrong with a body."""
-    first = error.errors(include_url=False)[0]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error" or not field:
-        return message[:1].lower() + message[1:500]
-    got = "" if first["type"] in ("missing", "extra_forbidden", "too_long") else f", got {repr(first['input'])[:80]}"
-    # A name of a label may hold anything.
-    return "".join(one if one.isprintable() else "?" for one in f"{field[:NAME_LIMIT]}: {message[:1].lower()}{message[1:300]}{got}")
-
-
-def refuse_body(media_type: str, encoding: str, length: int | None) -> Refusal | None:
-    """Before a body is read."""
-    if media_type != "application/json" or encoding not in ("", "identity"):
-        return Refusal(415, "send application/json, not compressed")
-    if length is not None and length > BODY_LIMIT:
-        return Refusal(413, f"the body has {length} bytes, the limit is {BODY_LIMIT}: send fewer past samples at once")
-    return None
-
-
-def problem(status: int, detail: str, retry_after_seconds: int = 0) -> Response:
-    """An error as RFC 9457 has it."""
-    body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "detail": detail}
-    answer = Response(json.dumps(body), status, content_type="application/problem+json", headers={"Cache-Control": "no-store"})
-    if status == 401:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    if retry_after_seconds:
-        answer.headers["Retry-After"] = str(retry_after_seconds)
-    return answer
-
-
-def of_error(error: DRMError) -> Response:
-    """The problem that an error is."""
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 503)
-    return problem(status, str(error), RETRY_SECONDS if status == 503 else 0)
-
-
-TITLES = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    409: "Conflict",
-    413: "Content Too Large",
-    415: "Unsupported Media Type",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
-
-
-def _guarded(of_host: Trust | None, answer: Callable[[], BaseModel]) -> Response:
-    refusal = _refuse_reporter(of_host)
-    if refusal is None and request.method == "POST":
-        refusal = refuse_body(request.mimetype, request.headers.get("Content-Encoding", ""), request.content_length)
-    if refusal is not None:
-        return problem(refusal.status, refusal.message, refusal.retry_after_seconds)
-    try:
-        told = answer()
-    except DRMError as error:
-        return of_error(error)
-    return Response(told.model_dump_json(), mimetype="application/json", headers={"Cache-Control": "no-store"})
+    rules: dict[str, Any] = {"query": OfWorker, "guard": guard}
+    refused = ("unauthenticated", "forbidden", "conflict", "too-many-requests")
+    return (
+        Route(
+            REPORT_PATH,
+            "A worker says what it has and uses; the first report makes it join",
+            report,
+            method="POST",
+            body=Report,
+            answer=Taken,
+            problems=refused,
+            **rules,
+        ),
+        Route(WORKER_PATH, "A worker leaves", deregister, method="DELETE", answer=Gone, problems=(*refused, "unknown-id"), **rules),
+    )
 
 
 def _refuse_reporter(of_host: Trust | None) -> Refusal | None:
@@ -221,9 +174,8 @@ def _refuse_reporter(of_host: Trust | None) -> Refusal | None:
     return of_host.refuse_token(given.strip(), request.remote_addr or "") if trust is None and of_host is not None else None
 
 
-def _take(state: DRMState, worker_id: str) -> Taken:
+def _take(state: DRMState, worker_id: str, report: Report) -> Taken:
     _refuse_other_engine(state)
-    report = read_report(request.get_data())
     if not worker_id.isprintable():
         raise InvalidValueError(f"a worker id must be printable characters, got {worker_id[:NAME_LIMIT]!r}")
     if report.leaving:
@@ -233,17 +185,12 @@ def _take(state: DRMState, worker_id: str) -> Taken:
     return Taken(worker=worker_id, registered=took.registered, newest=took.is_newest, kept=took.kept, dropped=took.dropped)
 
 
-def _remove(state: DRMState, worker_id: str) -> Gone:
-    _refuse_other_engine(state)
-    state.manager.deregister_worker(worker_id)
-    return Gone(worker=worker_id)
-
-
 def _refuse_other_engine(state: DRMState) -> None:
     source = state.snapshot.source
     if source.kind != "external":
-        raise EngineError(
-            f"the workers of this pool ({source.kind} {source.label}) do not report themselves: start the program with --engine external"
+        raise ProblemError(
+            "conflict",
+            f"the workers of this pool ({source.kind} {source.label}) do not report themselves: start the program with --engine external",
         )
 
 
