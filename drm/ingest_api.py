@@ -84,15 +84,17 @@ class Report(Body):
             return self
         capacity = {} if self.capacity is None else self.capacity.known()
         if not any(capacity.values()):
-            raise ValueError('capacity must say what the worker has, as in {"cpu": 8, "memory": 32e9}')
+            raise InvalidValueError('capacity must say what the worker has, as in {"cpu": 8, "memory": 32e9}')
         for name, amount in self.used.known().items():
             if amount > capacity.get(name, 0.0) * OVERDRAWN:
-                raise ValueError(f"used {name} is {amount:g} of a capacity of {capacity.get(name, 0.0):g}: no worker uses more than it has")
+                raise InvalidValueError(
+                    f"used {name} is {amount:g} of a capacity of {capacity.get(name, 0.0):g}: no worker uses more than it has"
+                )
         for index, one in enumerate(self.past):
             if (one.age_seconds is None) == (one.time is None):
-                raise ValueError(f"past[{index}] needs its `time` or its `age_seconds`, and not both")
+                raise InvalidValueError(f"past[{index}] needs its `time` or its `age_seconds`, and not both")
             if one.time is not None and (self.time is None or one.time > self.time):
-                raise ValueError(f"past[{index}].time must not be later than the `time` of the report, which has to be given then")
+                raise InvalidValueError(f"past[{index}].time must not be later than the `time` of the report, which has to be given then")
         return self
 
     def told(self) -> WorkerReport:

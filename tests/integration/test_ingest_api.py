@@ -173,7 +173,7 @@ BAD = [
     ({"sequence": -1}, "sequence"),
     ({"sequence": 1.5}, "sequence"),
     ({"past": [{"used": {"cpu": 1}}]}, "past[0]"),
-    ({"past": [{"used": {"cpu": 1}, "age_seconds": -1}]}, "past[0].age_seconds"),
+    ({"past": [{"used": {"cpu": 1}, "age_seconds": -1}]}, "past.0.age_seconds"),
     ({"past": [{"used": {"cpu": 1}, "time": 5}]}, "past[0].time"),
     ({"time": 4, "past": [{"used": {"cpu": 1}, "time": 5}]}, "past[0].time"),
     ({"past": [{"used": {}, "age_seconds": 1}] * 1001}, "past"),
