@@ -32,6 +32,8 @@ SHORT_TOKEN = 16
 SIMULATED_START = 1_767_600_000.0
 """2026-01-05 08:00 UTC, a Monday: a fixed time, so that a seed makes the same history whenever it is run."""
 SIMULATED_POLICY = "queue,target_seconds=300,idle_grace_seconds=600"
+EXTERNAL_POLICY = "target_tracking"
+"""Of a pool whose tasks are not ours: its queue is empty whatever it does, so its size is judged by what is used."""
 SIMULATED_LIMITS = {"up_cooldown_seconds": 60.0, "down_cooldown_seconds": 180.0}
 """The invented fleet takes minutes to boot and runs tasks of minutes; what suits a local pool would make it flap."""
 
@@ -124,6 +126,8 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
         for sentence in stale_prices(chosen["worker_types"], time.time()):
             logger.warning("--prices: %s", sentence)
     policy = settings.policy
+    if settings.engine == "external" and "policy" not in settings.model_fields_set:
+        policy = EXTERNAL_POLICY
     if settings.simulate is not None:
         chosen["pipeline"] = Pipeline(**SIMULATED_LIMITS)
         chosen["now"] = SIMULATED_START

@@ -19,7 +19,8 @@ from drm.actions_api import ACTIONS_PATH
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
-from drm.guards import guard_callbacks, refuse, secure_headers
+from drm.guards import guard_callbacks, refuse, secure_headers, trust_of
+from drm.hosting import environment_token
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
 from drm.state import DRMState
@@ -89,6 +90,8 @@ def create_app(
     panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout(**acting.get(tab.key, {})) for tab in TABS}
     shell = import_module(f"{layouts.__name__}.shell")
 
+    reports = state.manager.engine.source.kind == "external"
+
     def layout() -> Any:
         root = _root()
         feed = {
@@ -96,15 +99,19 @@ def create_app(
             "ping": f"{root}{under}/healthz",
             "live": f"{root}{url_prefix}{LIVE_PATH}" if live else None,
             "export": f"{root}{under}{EXPORT_PATH}",
+            "reports": f"{root}{under}",
             **({"actions": f"{root}{under}{ACTIONS_PATH}"} if actions else {}),
         }
-        return shell.layout(panels, feed)
+        trust = trust_of(flask_app)
+        has_token = environment_token() is not None if trust is None else trust.has_door
+        notices = import_module(f"{layouts.__name__}.connect").layout(has_token=has_token) if reports else []
+        return shell.layout(panels, feed, notices)
 
     app.layout = layout
     # Dash would send it a second time, inside the page.
     app.validation_layout = None
     views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
-    parts = ("time_range", "moment", *views, *(("actions",) if actions else ()))
+    parts = ("time_range", "moment", *views, *(("actions",) if actions else ()), *(("connect",) if reports else ()))
     for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:

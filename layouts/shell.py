@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,9 +19,10 @@ from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
 
-def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -> Component:
+def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], notices: Sequence[Component] = ()) -> Component:
     """The whole page; `panels`: the content of each tab, by key; `feed`: the path of the `ticks`, None where the page polls, of the
-    `ping`, of a `live` dashboard to open and of the `actions`, if there are any, and of the data to `export`."""
+    `ping`, of a `live` dashboard to open and of the `actions`, if there are any, and of the data to `export`; `notices`: what else
+    is to be said above the tabs."""
     changes = feed.get("actions")
     return html.Div(
         [
@@ -41,6 +42,7 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -
             moment.layout(),
             summary.layout(feed["live"]),
             time_range.notices(),
+            *notices,
             html.Nav([_tabs(), saving.layout()], **TABS_NAME, className="drm-tabs"),
             html.Main(
                 [Panel(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0]) for tab in TABS],

@@ -81,8 +81,7 @@ def port() -> str:
     """One that is free now, and that a program may take twice."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        found = str(free.getsockname()[1])
-    return found
+        return str(free.getsockname()[1])
 
 
 def test_an_agent_reports_through_the_end_of_a_server_and_its_own(tmp_path: Path, port: str) -> None:
@@ -132,20 +131,3 @@ def test_a_wrong_token_is_said_once(tmp_path: Path, port: str) -> None:
         assert workers(url) == {}
         agent.process.terminate()
         assert agent.process.wait(5) == 0
-
-
-def test_what_has_no_use_with_an_external_pool_is_refused(tmp_path: Path) -> None:
-    """In one line, before anything is started."""
-    for flags, named in (
-        (("--simulate", "3"), "--simulate 3"),
-        (("--cluster", "tcp://h:8786"), "--cluster tcp://h:8786"),
-        (("--worker-shape", "cpu=1,memory=1GiB"), "--worker-shape"),
-        (("--worker-price", "2"), "--worker-price 2"),
-        (("--engine", "cloud"), "local, external"),
-    ):
-        with Program(tmp_path, *EXTERNAL, *flags) as program:
-            assert program.process.wait(20) == 2
-            (line,) = program.errors
-            assert named in line and "external" in line
-    with Program(tmp_path, "--host", "0.0.0.0", "--insecure", "--actions") as program:
-        assert program.process.wait(20) == 2 and "--actions" in program.errors[0] and "--token" in program.errors[0]

@@ -288,20 +288,6 @@ def test_past_samples_are_counted(pool: Reporting) -> None:
     assert pool.send(past=[{"age_seconds": 5.0, "used": {"cpu": 2}}])[1]["kept"] == 1
 
 
-def test_a_flapping_worker_stays_one_row(pool: Reporting) -> None:
-    """A hundred times lost and back: one worker, one lifetime, no row of the ledger for each."""
-    for _ in range(100):
-        pool.send()
-        for _ in range(4):
-            pool.tick(20)
-        assert pool.workers == {"a": "lost"}
-    pool.send()
-    assert pool.workers == {"a": "running"}
-    (one,) = pool.manager.lifetimes.of("a")
-    assert len(one.states) <= 201
-    assert pool.manager.decisions(Query(actor="worker")) == []
-
-
 def test_another_engine_takes_no_reports(wire: Callable[[Flask], Wire]) -> None:
     """And says how a program that does is started."""
     from drm.engines.simulated import SimulatedEngine
