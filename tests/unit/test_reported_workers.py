@@ -19,7 +19,7 @@ def flapped(times: int) -> DynamicResourceManager:
     manager = DynamicResourceManager(ExternalEngine(), now=now)
     for _ in range(times):
         manager.accept_report("a", REPORT)
-        for _ in range(4):
+        for _ in range(5):
             now += 20.0
             manager.advance(now)
         assert manager.worker("a").state == "lost"
