@@ -127,6 +127,12 @@ class DynamicResourceManager(Controller):
         """Ids of an external pool under which two programs report now; the one that came second is refused."""
         return self.engine.contested(self._now) if isinstance(self.engine, ExternalEngine) else ()
 
+    @property
+    def received(self) -> Mapping[str, int]:
+        """What came from workers over the network since the start, by what became of it (`drm.engines.external.RECEIVED`); empty where
+        none reports itself."""
+        return dict(self.engine.received) if isinstance(self.engine, ExternalEngine) else {}
+
     def deregister_worker(self, worker_id: str) -> None:
         """A worker of an external pool leaves; its tasks are queued again, its reservations end."""
         with self._lock:

@@ -24,6 +24,7 @@ from drm.snapshot import Source
 LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
 FORGOTTEN_AFTER_SECONDS = 600.0
 """How long a lost worker stays in view."""
+RECEIVED = ("reports_taken", "reports_refused", "late_kept", "late_dropped")
 LATE_SECONDS = 12 * 3600.0
 """History takes samples that are as old; of older ones it keeps ten-minute buckets, in which they would hardly show."""
 MOST_LATE = 200_000
@@ -66,6 +67,8 @@ class ExternalEngine:
         self._departures: dict[str, str] = {}
         self._reports: list[TaskReport] = []
         self._launches: list[LaunchReport] = []
+        self.received = dict.fromkeys(RECEIVED, 0)
+        """What came over the network since the start, by what became of it."""
         self._identities = Identities(lost_after_seconds / 3)
         self._late: deque[LateSample] = deque()
         self._retyped: set[str] = set()
@@ -119,7 +122,12 @@ class ExternalEngine:
             if not is_known:
                 self._require_room()
             silence = float(self._silence[self._fleet.row(worker_id)]) if is_known else math.inf
-            is_newest = self._identities.claim(worker_id, report, silence, now)
+            try:
+                is_newest = self._identities.claim(worker_id, report, silence, now)
+            except DuplicateIdError:
+                self.received["reports_refused"] += 1
+                raise
+            self.received["reports_taken"] += 1
             registered = not is_known or self._fleet.state(worker_id) == "lost"
             if not is_known:
                 self._add(worker_id, report.capacity, report.labels)
@@ -131,6 +139,8 @@ class ExternalEngine:
             self._fleet.states[row] = RUNNING
             self._silence[row] = 0.0
             kept = self._keep_late(worker_id, capacity, past, now)
+            self.received["late_kept"] += kept
+            self.received["late_dropped"] += len(past) - kept
             return Reception(registered, is_newest, kept, len(past) - kept)
 
     def release(self, worker_id: str, instance: str) -> None:
