@@ -29,7 +29,7 @@ LATE_SECONDS = 12 * 3600.0
 """History takes samples that are as old; of older ones it keeps ten-minute buckets, in which they would hardly show."""
 MOST_LATE = 200_000
 """So many late samples wait for history at most."""
-LATE_AT_ONCE = 5_000
+LATE_AT_ONCE = 1_000
 """So many of them go to it with one observation, so that no tick is long of them."""
 SLOTS = 1_000_000
 """No limit of ours: a worker outside says by its capacity what it takes."""

@@ -141,7 +141,7 @@ def test_many_are_spread_over_ticks() -> None:
         past = tuple((95.0 - step * 5, 3.0) for step in range(10)) * 20
         manager.accept_report(f"w{index}", report(1.0))
         manager.accept_report(f"w{index}", report(1.0, *past))
-    for second in range(200, 204):
+    for second in range(200, 208):
         manager.advance(BEGIN + second)
-    known = [used(manager, f"w{index}", BEGIN + 203)[BEGIN + 100] for index in range(30)]
+    known = [used(manager, f"w{index}", BEGIN + 207)[BEGIN + 100] for index in range(30)]
     assert known == pytest.approx(np.full(30, 0.75))
