@@ -32,6 +32,8 @@ SHORT_TOKEN = 16
 SIMULATED_START = 1_767_600_000.0
 """2026-01-05 08:00 UTC, a Monday: a fixed time, so that a seed makes the same history whenever it is run."""
 SIMULATED_POLICY = "queue,target_seconds=300,idle_grace_seconds=600"
+EXTERNAL_POLICY = "target_tracking"
+"""Of a pool whose tasks are not ours: its queue is empty whatever it does, so its size is judged by what is used."""
 SIMULATED_LIMITS = {"up_cooldown_seconds": 60.0, "down_cooldown_seconds": 180.0}
 """The invented fleet takes minutes to boot and runs tasks of minutes; what suits a local pool would make it flap."""
 
@@ -87,10 +89,10 @@ def _run(settings: Settings, ended: End) -> None:
             return
 
         token = settings.token.get_secret_value() if settings.token else None
-        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts}
+        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts, "actions": settings.actions}
         live = stack.enter_context(LiveDashboard(state, settings.host, insecure=settings.insecure, **rules))
         start_dashboard(server, state, live=live.open if live.possible and not settings.push else None, **rules)
-        if settings.mock and settings.simulate is None:
+        if settings.mock and settings.simulate is None and settings.engine == "local":
             from drm.demo import Demo
 
             stack.enter_context(Demo(manager))
@@ -124,6 +126,8 @@ def _choices(settings: Settings, engine: Engine) -> dict[str, Any]:
         for sentence in stale_prices(chosen["worker_types"], time.time()):
             logger.warning("--prices: %s", sentence)
     policy = settings.policy
+    if settings.engine == "external" and "policy" not in settings.model_fields_set:
+        policy = EXTERNAL_POLICY
     if settings.simulate is not None:
         chosen["pipeline"] = Pipeline(**SIMULATED_LIMITS)
         chosen["now"] = SIMULATED_START
@@ -157,6 +161,10 @@ def _engine(settings: Settings) -> Engine:
         from drm.engines.simulated import SimulatedEngine
 
         return SimulatedEngine(settings.simulate, settings.seed)
+    if settings.engine == "external":
+        from drm.engines.external import ExternalEngine
+
+        return ExternalEngine()
     from drm.engines.dask import DaskEngine
 
     if settings.cluster is not None:
@@ -170,6 +178,8 @@ def _engine(settings: Settings) -> Engine:
 def _warn(settings: Settings, port: int) -> None:
     if settings.insecure and settings.token is None and not settings.is_loopback:
         logger.warning("--insecure: everybody who reaches port %d of this machine sees this pool", port)
+    if settings.engine == "external" and settings.token is None:
+        logger.warning("--engine external without a token takes no report: set DRM_TOKEN (`openssl rand -hex 16` makes one), and restart")
     if settings.token is not None and len(settings.token.get_secret_value()) < SHORT_TOKEN:
         logger.warning("--token is shorter than %d characters: `openssl rand -hex 16` makes one that cannot be guessed", SHORT_TOKEN)
 

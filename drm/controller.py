@@ -30,7 +30,7 @@ from drm.history.spend_marks import SpendMarks
 from drm.history.worker_spends import WorkerSpends
 from drm.meter import Meter
 from drm.model import NAME_LIMIT, Resources, Task, WorkerType
-from drm.observation import Observation
+from drm.observation import LateSample, Observation
 from drm.period_spend import PeriodSpends
 from drm.policies import Policy, parse_policy
 from drm.policies.pipeline import Pipeline
@@ -99,6 +99,8 @@ class Controller:
         self._members_changed = False
         self._departures: dict[str, str] = {}
         """Why workers went since the last tick was recorded, by id."""
+        self._late: list[LateSample] = []
+        """What has been told of the past since the last tick was recorded."""
         self._run_id = uuid.uuid4().hex[:10]
         self._task_number = 0
         self._closed = False
@@ -149,6 +151,7 @@ class Controller:
         self._members_changed = False
         self._pool.account(seen, self._now)
         self._departures |= seen.departures
+        self._late += seen.late
         self._scaler.account(seen.launches, self._now)
         for notice in seen.notices:
             self._scaler.keep_notice(self._now, notice, ready=self._ready)
@@ -177,6 +180,8 @@ class Controller:
             used, allocated = fractions_of_capacity(snapshot)
             series = fleet_series(snapshot) | provider_series(spend)
             self.history.append(snapshot.time, snapshot.worker_ids, used, allocated, snapshot.capacity[:, 2] > 0, series)
+            late, self._late = self._late, []
+            self.history.fill(late)
         if self.store is not None:
             self.store.keep(snapshot, self._remembered, changed, task_changes, spend)
 

@@ -15,10 +15,12 @@ import dash
 from flask import Blueprint, Flask, has_request_context, request
 
 from drm import layouts
+from drm.actions_api import ACTIONS_PATH
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
-from drm.guards import guard_callbacks, refuse, secure_headers
+from drm.guards import guard_callbacks, refuse, secure_headers, trust_of
+from drm.hosting import environment_token
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
 from drm.state import DRMState
@@ -53,12 +55,14 @@ def create_app(
     api_prefix: str | None = None,
     push: bool = False,
     live: Callable[[str], str] | None = None,
+    actions: bool = False,
 ) -> dash.Dash:
     """The dashboard over a state, as a Dash application; `.server` is its Flask application, a new one or the one that was given.
 
     `url_prefix`: where the page is, with a slash at both ends. `api_prefix`: where `/healthz`, `/readyz` and `/api/v1` are, without a slash
     at its end; None: under the page's prefix. `push`: whether a websocket stands at TICKS_PATH, as `drm.serving` makes one; else the page
-    polls, and has a button to open a live one if `live`, such as `LiveDashboard.open`, is given. The state is advanced by somebody else: a
+    polls, and has a button to open a live one if `live`, such as `LiveDashboard.open`, is given. `actions`: whether the page and the API
+    may change the pool; without it there is neither button nor route. The state is advanced by somebody else: a
     Runner, or the host.
     """
     if not isinstance(state, DRMState):
@@ -69,7 +73,7 @@ def create_app(
     under = url_prefix.rstrip("/") if api_prefix is None else api_prefix
     before = set(flask_app.view_functions)
     # First what the host may refuse, so that one that does is as it was.
-    _begin(flask_app, url_prefix, create_blueprint(state, under))
+    _begin(flask_app, url_prefix, create_blueprint(state, under, actions=actions))
     app = Page(
         "drm",
         server=flask_app,  # type: ignore[arg-type]  # a Flask application is what it takes
@@ -82,8 +86,11 @@ def create_app(
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
     app.index_string = app.index_string.replace("<html>", '<html lang="en">')
-    panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout() for tab in TABS}
+    acting = {"utilization": {"actions": actions}}
+    panels = {tab.key: import_module(f"{layouts.__name__}.{tab.key}").layout(**acting.get(tab.key, {})) for tab in TABS}
     shell = import_module(f"{layouts.__name__}.shell")
+
+    reports = state.manager.engine.source.kind == "external"
 
     def layout() -> Any:
         root = _root()
@@ -92,14 +99,19 @@ def create_app(
             "ping": f"{root}{under}/healthz",
             "live": f"{root}{url_prefix}{LIVE_PATH}" if live else None,
             "export": f"{root}{under}{EXPORT_PATH}",
+            "reports": f"{root}{under}",
+            **({"actions": f"{root}{under}{ACTIONS_PATH}"} if actions else {}),
         }
-        return shell.layout(panels, feed)
+        trust = trust_of(flask_app)
+        has_token = environment_token() is not None if trust is None else trust.has_door
+        notices = import_module(f"{layouts.__name__}.connect").layout(has_token=has_token) if reports else []
+        return shell.layout(panels, feed, notices)
 
     app.layout = layout
     # Dash would send it a second time, inside the page.
     app.validation_layout = None
     views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
-    parts = ("time_range", "moment", *views)
+    parts = ("time_range", "moment", *views, *(("actions",) if actions else ()), *(("connect",) if reports else ()))
     for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
@@ -118,6 +130,7 @@ def mount(
     api_prefix: str | None = None,
     push: bool = False,
     live: Callable[[str], str] | None = None,
+    actions: bool = False,
 ) -> dash.Dash:
     """Puts the dashboard under a prefix of a Flask application, before its first request. The host's own authentication covers it.
 
@@ -126,7 +139,7 @@ def mount(
     """
     if not isinstance(flask_app, Flask):
         raise InvalidValueError(f"mount needs a Flask application, got {flask_app!r}")
-    return create_app(state, server=flask_app, url_prefix=url_prefix, api_prefix=api_prefix, push=push, live=live)
+    return create_app(state, server=flask_app, url_prefix=url_prefix, api_prefix=api_prefix, push=push, live=live, actions=actions)
 
 
 def _begin(flask_app: Flask, url_prefix: str, blueprint: Blueprint) -> None:

@@ -18,9 +18,11 @@ from urllib.parse import quote
 from flask import Blueprint, Response, request
 from typing_extensions import TypedDict
 
+from drm.actions_api import action_routes
 from drm.budget_api import budget_routes
 from drm.costs_api import costs_routes
 from drm.export_api import export_routes
+from drm.ingest_api import ingest_routes
 from drm.metrics import METRICS_PATH, Metrics
 from drm.model import NAME_LIMIT
 from drm.openapi import document
@@ -52,10 +54,11 @@ class Ready(TypedDict):
     reason: str
 
 
-def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
-    """`/healthz`, `/readyz`, `/metrics` and `/api/v1/...` under the prefix (without a slash at its end)."""
+def create_blueprint(state: DRMState, url_prefix: str = "", *, actions: bool = False) -> Blueprint:
+    """`/healthz`, `/readyz`, `/metrics` and `/api/v1/...` under the prefix (without a slash at its end); `actions`: with those that change
+    the pool."""
     blueprint = Blueprint(f"drm{url_prefix.replace('/', '-')}", __name__, url_prefix=url_prefix or None)
-    routes = all_routes(state, url_prefix)
+    routes = all_routes(state, url_prefix, actions=actions)
     add_routes(blueprint, routes)
 
     # Errors are problems too; a blueprint hears of none that is made before a route is found.
@@ -75,7 +78,7 @@ def create_blueprint(state: DRMState, url_prefix: str = "") -> Blueprint:
     return blueprint
 
 
-def all_routes(state: DRMState, url_prefix: str = "") -> tuple[Route[Any, Any], ...]:
+def all_routes(state: DRMState, url_prefix: str = "", *, actions: bool = False) -> tuple[Route[Any, Any], ...]:
     """All that the API answers to, in the order of its document."""
 
     def version() -> str:
@@ -87,6 +90,8 @@ def all_routes(state: DRMState, url_prefix: str = "") -> tuple[Route[Any, Any], 
         *costs_routes(state, version),
         *recommendations_routes(state, version),
         *export_routes(state),
+        *ingest_routes(state),
+        *(action_routes(state) if actions else ()),
         *_operations(state),
     )
 

@@ -237,7 +237,7 @@ def _same_maintain(last: ScalingDecision, new: ScalingDecision) -> bool:
     """Whether both leave the pool as it is, and nothing but numbers in them differs. What a person or a provider did is never the same."""
     return (
         last.action == new.action == "maintain"
-        and new.actor not in ("user", "provider")
+        and new.actor not in ("user", "provider", "worker")
         and all(getattr(last, name) == getattr(new, name) for name in _SAME)
     )
 

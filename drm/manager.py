@@ -11,6 +11,7 @@ from drm.cloud.accrual import Spend
 from drm.controller import Controller
 from drm.decision import Bounds, ScalingDecision
 from drm.engines.external import ExternalEngine
+from drm.engines.reported import Reception, WorkerReport
 from drm.errors import EngineError, InvalidValueError
 from drm.ledger import Ledger
 from drm.ledger_query import Query
@@ -20,6 +21,8 @@ from drm.period_spend import PeriodSpend
 from drm.policies import Policy, parse_policy
 from drm.task_usage import UsageView
 from drm.tasks import TaskHandle
+
+A_USER = "a user"
 
 
 class DynamicResourceManager(Controller):
@@ -79,23 +82,24 @@ class DynamicResourceManager(Controller):
         """What can be launched, with prices where they are known."""
         return tuple(self._pool.worker_types.values())
 
-    def set_bounds(self, min: int, max: int) -> None:
+    def set_bounds(self, min: int, max: int, *, by: str = A_USER) -> None:
         """Changes the bounds; a pool outside of them is brought inside from the next tick on, by draining where it is too large.
 
-        This, `set_policy`, `cordon`, `uncordon` and `drain` are kept in the ledger with the actor `user`, once the pool ticks.
+        This, `set_policy`, `cordon`, `uncordon` and `drain` are kept in the ledger with the actor `user`, once the pool ticks; `by` says in
+        words who it was.
         """
         bounds = Bounds(min, max)
         with self._lock:
-            self._keep_change("bounds_set", self._scaler.set_bounds(bounds))
+            self._keep_change("bounds_set", self._scaler.set_bounds(bounds, by))
 
-    def set_policy(self, policy: Policy | str) -> None:
+    def set_policy(self, policy: Policy | str, *, by: str = A_USER) -> None:
         """Changes the scaling policy, from the next tick on: a policy, or its text as in `queue,target_seconds=60`. InvalidValueError where
         there is none of that name or a parameter is out of its range; then the old one stands."""
         chosen = parse_policy(policy) if isinstance(policy, str) else policy
         if not isinstance(chosen, Policy):
             raise InvalidValueError(f"policy must be a policy or its text, as in queue,target_seconds=60, got {policy!r}")
         with self._lock:
-            self._keep_change("policy_set", self._scaler.set_policy(chosen))
+            self._keep_change("policy_set", self._scaler.set_policy(chosen, by))
 
     def register_worker(self, worker_id: str, *, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker of an external pool joins, with what it has. DuplicateIdError where a live one has this id."""
@@ -106,6 +110,28 @@ class DynamicResourceManager(Controller):
     def report(self, worker_id: str, *, used: Resources | Mapping[str, float], now: float | None = None) -> None:
         """A heartbeat: what a worker of an external pool uses (units of `Resources`). It shows at the next tick."""
         self._external.report(worker_id, used, now)
+
+    def accept_report(self, worker_id: str, report: WorkerReport) -> Reception:
+        """What a worker of an external pool says over the network: it joins with its first report; see `ExternalEngine.accept`."""
+        reception = self._external.accept(worker_id, report, self._now)
+        if reception.registered:
+            with self._lock:
+                self._members_changed = True
+        return reception
+
+    def release_reporter(self, worker_id: str, instance: str) -> None:
+        """The program that reports a worker ends: another one may report under its id at once."""
+        self._external.release(worker_id, instance)
+
+    def contested_workers(self) -> tuple[str, ...]:
+        """Ids of an external pool under which two programs report now; the one that came second is refused."""
+        return self.engine.contested(self._now) if isinstance(self.engine, ExternalEngine) else ()
+
+    @property
+    def received(self) -> Mapping[str, int]:
+        """What came from workers over the network since the start, by what became of it (`drm.engines.external.RECEIVED`); empty where
+        none reports itself."""
+        return dict(self.engine.received) if isinstance(self.engine, ExternalEngine) else {}
 
     def deregister_worker(self, worker_id: str) -> None:
         """A worker of an external pool leaves; its tasks are queued again, its reservations end."""
@@ -175,25 +201,25 @@ class DynamicResourceManager(Controller):
         with self._lock:
             return self._members().reservations.live()
 
-    def cordon(self, worker_id: str) -> None:
+    def cordon(self, worker_id: str, *, by: str = A_USER) -> None:
         """No new task on this worker; those that run stay."""
         with self._lock:
             self._members().move(worker_id, "cordoned", sources=("running",))
-            self._keep_change("cordoned", f"a user cordoned worker {worker_id}", worker_id)
+            self._keep_change("cordoned", f"{by} cordoned worker {worker_id}", worker_id)
 
-    def uncordon(self, worker_id: str) -> None:
+    def uncordon(self, worker_id: str, *, by: str = A_USER) -> None:
         """New tasks on this worker again, unless its end has begun."""
         with self._lock:
             if self._actuator.is_ending(worker_id):
                 raise InvalidValueError(f"worker {worker_id!r} is already being ended: a new one takes its place if there is work")
             self._members().move(worker_id, "running", sources=("cordoned", "draining"))
-            self._keep_change("uncordoned", f"a user uncordoned worker {worker_id}", worker_id)
+            self._keep_change("uncordoned", f"{by} uncordoned worker {worker_id}", worker_id)
 
-    def drain(self, worker_id: str) -> None:
+    def drain(self, worker_id: str, *, by: str = A_USER) -> None:
         """No new task on this worker, and it ends once the running ones have."""
         with self._lock:
             self._members().move(worker_id, "draining", sources=("running", "cordoned"))
-            self._keep_change("drain_asked", f"a user asked worker {worker_id} to drain", worker_id)
+            self._keep_change("drain_asked", f"{by} asked worker {worker_id} to drain", worker_id)
 
     def worker(self, worker_id: str) -> Worker:
         """One worker as it stands; UnknownIdError where there is none."""

@@ -72,6 +72,7 @@ class _OfState(Collector):
         yield _info(snapshot)
         yield from _controller(state.health, snapshot, state.manager.decided)
         yield from _recorder(state.recording)
+        yield from _reports(state.manager.received)
         if not math.isnan(snapshot.time):
             yield from _workers(snapshot)
             yield from _resources(snapshot)
@@ -95,6 +96,14 @@ def _controller(health: Health, snapshot: Snapshot, decided: Mapping[str, int]) 
     yield _counter("drm_ticking_seconds", "Time that ticks took, in all.", [((), health.ticking_seconds)])
     decisions = [((action,), float(decided.get(action, 0))) for action in ("scale_up", "scale_down", "maintain")]
     yield _counter("drm_decisions", "Evaluations of the scaling policy, by what they came to.", decisions, ("action",))
+
+
+def _reports(received: Mapping[str, int]) -> Iterator[Metric]:
+    """None come where no worker reports itself."""
+    reports = [((outcome,), float(received.get(f"reports_{outcome}", 0))) for outcome in ("taken", "refused")]
+    late = [((outcome,), float(received.get(f"late_{outcome}", 0))) for outcome in ("kept", "dropped")]
+    yield _counter("drm_reports", "Reports of workers; refused: another program reports under that id.", reports, ("outcome",))
+    yield _counter("drm_late_samples", "Samples of a time that had passed, by whether history took them.", late, ("outcome",))
 
 
 def _workers(snapshot: Snapshot) -> Iterator[Metric]:

@@ -51,13 +51,23 @@ class LaunchReport:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a provider did or said that nobody had asked it for. It is kept in the ledger, with the actor `provider`."""
+    """What a provider or a worker did or said that nobody had asked it for. It is kept in the ledger, with its actor."""
 
     code: str
-    """One of `drm.policies.codes.PROVIDER_CODES`."""
+    """One of `drm.policies.codes.PROVIDER_CODES` or `WORKER_CODES`."""
     text: str
     worker_ids: tuple[str, ...] = ()
     provider: str | None = None
+    actor: Literal["provider", "worker"] = "provider"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateSample:
+    """What a worker used at a moment that had passed when it was told, as fractions (4,) of its capacity; NaN: not measured."""
+
+    worker_id: str
+    time: float
+    used: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +112,7 @@ class Observation:
     arrivals: tuple[Arrival, ...] = ()
     """Tasks that the engine's own workload submits, in this order."""
     notices: tuple[Notice, ...] = ()
+    late: tuple[LateSample, ...] = ()
+    """What was measured in the past and is told now."""
     retyped: tuple[str, ...] = ()
     """Workers whose type, as their label `worker_type` tells it, is another one than when they were first listed."""

@@ -162,7 +162,9 @@ def sentence(error: ValidationError, known: Collection[str] = ()) -> str:
     # A name that is misspelt is missing as well; what stands there says more.
     first = next((one for one in told if one["type"] == "extra_forbidden"), told[0])
     ours = first.get("ctx", {}).get("error")
-    where = ".".join(str(part)[:NAME_LIMIT] for part in first["loc"]) or "the body"
+    # A key of the body may hold anything.
+    named = ".".join(str(part)[:NAME_LIMIT] for part in first["loc"])
+    where = "".join(one if one.isprintable() else "?" for one in named) or "the body"
     if isinstance(ours, InvalidValueError):
         return str(ours)
     if first["type"] == "missing":

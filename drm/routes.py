@@ -75,6 +75,8 @@ class Route(Generic[P, B]):
     """What changes when the answer without `at` may have. Such an answer has an ETag and is encoded once."""
     problems: tuple[str, ...] = ()
     """Kinds of problems of `KINDS` that it has beside those of its parameters and its body."""
+    guard: Callable[[], None] | None = None
+    """Raises a ProblemError for who may not ask, before the body is read."""
     needs_token: bool = True
     """Whether a program with a token asks for it here."""
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -135,6 +137,8 @@ def _call(route: Route[Any, Any], path: Mapping[str, str]) -> Call[Any, Any]:
         refusal = refuse_other_origin(request.host, request.headers.get("Origin"))
         if refusal is not None:
             raise ProblemError("other-origin", refusal.message)
+    if route.guard is not None:
+        route.guard()
     query = route.query.of(request.args.items(multi=True), path)
     return Call(query, read_body(route.body) if route.has_body else NoBody())
 
@@ -203,6 +207,8 @@ def refused(kind: Kind, detail: str, **further: Any) -> Response:
     answer = Response(
         problem_text(kind, detail, request.script_root + request.path, **further), kind.status, mimetype=PROBLEM_TYPE, headers=NO_STORE
     )
+    if kind.status == 401:
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if kind.retry_after_seconds:
         answer.headers["Retry-After"] = str(kind.retry_after_seconds)
     return answer

@@ -111,27 +111,27 @@ class Scaler:
             self.last_action = self.last
         return decision
 
-    def set_bounds(self, bounds: Bounds) -> str:
+    def set_bounds(self, bounds: Bounds, by: str) -> str:
         """Changes the bounds from the next evaluation on. Returns the change in words; empty where it is none."""
         old, self.limits = self.limits.bounds, replace(self.limits, bounds=bounds)
-        return "" if old == bounds else f"a user changed the bounds from {old.min}:{old.max} to {bounds.min}:{bounds.max}"
+        return "" if old == bounds else f"{by} changed the bounds from {old.min}:{old.max} to {bounds.min}:{bounds.max}"
 
-    def set_policy(self, policy: Policy) -> str:
+    def set_policy(self, policy: Policy, by: str) -> str:
         """Changes the policy from the next evaluation on; cooldowns and backoff go on. Returns as `set_bounds`."""
         _check(policy)
         old, self.policy = self.policy, policy
         if old == policy:
             return ""
         self._past.forget_proposals()
-        return f"a user changed the policy from {policy_text(old)} to {policy_text(policy)}"
+        return f"{by} changed the policy from {policy_text(old)} to {policy_text(policy)}"
 
     def keep_change(self, now: float, code: str, change: str, worker_ids: tuple[str, ...] = (), *, ready: bool) -> None:
         """A person's change as a decision of its own, with what was known at the time. What follows from it is the next evaluation's."""
         self._keep(now, code, change, worker_ids, ready=ready, actor="user")
 
     def keep_notice(self, now: float, notice: Notice, *, ready: bool) -> None:
-        """What a provider did or said by itself, likewise."""
-        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor="provider", provider=notice.provider)
+        """What a provider or a worker did or said by itself, likewise."""
+        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor=notice.actor, provider=notice.provider)
 
     def _keep(self, now: float, code: str, change: str, worker_ids: tuple[str, ...], *, ready: bool, **told: str | None) -> None:
         demand = self._read_demand()

@@ -36,16 +36,18 @@ def start_dashboard(
     further_hosts: tuple[str, ...] = (),
     url_prefix: str = DEFAULT_PREFIX,
     live: Callable[[str], str] | None = None,
+    actions: bool = False,
 ) -> None:
     """Answers for the dashboard from now on: the page at the prefix, to which `/` leads, and `/healthz`, `/readyz` and `/api/v1`.
 
-    `live`: opens a live dashboard from a page that polls, as in `mount`.
+    `live`: opens a live dashboard from a page that polls, as in `mount`; `actions`: whether the pool may be changed from the page and the
+    API.
     """
     # What is slow to import comes after the port is known to be good.
     from drm.dashboard import mount
 
     flask_app = create_standalone(server.host, url_prefix, token=token, further_hosts=further_hosts)
-    mount(flask_app, state, url_prefix, api_prefix="", push=server.pushes, live=live)
+    mount(flask_app, state, url_prefix, api_prefix="", push=server.pushes, live=live, actions=actions)
     application: Any = flask_app
     if server.pushes:
         from drm.asgi import PushedApplication
@@ -64,6 +66,7 @@ def serve(
     further_hosts: tuple[str, ...] = (),
     url_prefix: str = DEFAULT_PREFIX,
     insecure: bool = False,
+    actions: bool = False,
 ) -> Server:
     """A running server of the dashboard: its page is at `.url` + prefix, `.stop()` ends it. The state is advanced by somebody else.
 
@@ -72,7 +75,7 @@ def serve(
     _check_door(host, token, insecure)
     server = open_server(host, port, push=push)
     try:
-        start_dashboard(server, state, token=token, further_hosts=further_hosts, url_prefix=url_prefix)
+        start_dashboard(server, state, token=token, further_hosts=further_hosts, url_prefix=url_prefix, actions=actions)
     except BaseException:
         server.stop()
         raise
@@ -94,10 +97,11 @@ class LiveDashboard:
         token: str | None = None,
         further_hosts: tuple[str, ...] = (),
         insecure: bool = False,
+        actions: bool = False,
     ) -> None:
         _check_door(host, token, insecure)
         self._state, self._host, self._port = state, host, port
-        self._rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "insecure": insecure}
+        self._rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "insecure": insecure, "actions": actions}
         self._lock = threading.Lock()
         self._server: Server | None = None
 

@@ -41,6 +41,7 @@ RULES = {
     "worker_price": "it must be an amount per hour, 0 or more",
     "budget": f"it must be {RULE}",
     "retention_days": "it must be a number of days, more than 0 and at most 3650",
+    "engine": "it must be one of these: local, external",
     "log_level": "it must be one of these: debug, info, warning, error",
 }
 """What is said where a value is not even of the right type."""
@@ -63,6 +64,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="where to listen; another address than loopback needs --token or --insecure")
     port: int = Field(8080, ge=0, le=65535, description="where to listen; 0 takes a free port")
     mock: bool = Field(True, description="run the demo workload: small real tasks; --no-mock leaves the pool to what users submit")
+    engine: Literal["local", "external"] = Field(
+        "local", description="external: only workers that report themselves over the API, as `drm agent` does; needs a token"
+    )
     cluster: str | None = Field(
         None, description="address of a running dask scheduler, as in tcp://host:8786, instead of a pool on this machine"
     )
@@ -98,6 +102,7 @@ class Settings(BaseSettings):
         None, description="what a browser or program must show; better given as DRM_TOKEN, which no process list shows"
     )
     insecure: bool = Field(False, description="listen on any address without a token: everybody who reaches the port sees the pool")
+    actions: bool = Field(False, description="let the page and the API cordon and drain workers, and change bounds and policy")
     trusted_hosts: str = Field("", description="further names, separated by commas, by which browsers may call this server")
     push: bool = Field(False, description="push each tick to open pages over a websocket, instead of being polled; needs the extra `push`")
     open: bool = Field(False, description="open the page in a browser")
@@ -212,6 +217,22 @@ class Settings(BaseSettings):
         ):
             if self.simulate is not None and value is not None:
                 raise ValueError(f"{flag} {value} has no use with --simulate: that fleet is invented, with its own worker types and prices")
+        for flag, value in (
+            ("--simulate", self.simulate),
+            ("--cluster", self.cluster),
+            ("--worker-shape", self.worker_shape),
+            ("--worker-price", self.worker_price),
+            ("--prices", self.prices),
+        ):
+            if self.engine == "external" and value is not None:
+                raise ValueError(
+                    f"{flag} {value} has no use with --engine external: those workers are somebody else's, and report themselves"
+                )
+        if self.actions and token is None and not is_loopback(self.host):
+            raise ValueError(
+                f"--actions on --host {self.host!r} needs a --token (or DRM_TOKEN): without one everybody who reaches the port could change"
+                " the pool"
+            )
         if self.prices is not None and self.worker_price is not None:
             raise ValueError(f"--worker-price {self.worker_price:g} and --prices {self.prices} both say what a worker costs: leave out one")
         return self
@@ -235,7 +256,7 @@ class Settings(BaseSettings):
             return None
         if self.data_dir is not None:
             return self.data_dir
-        pool = "local" if self.cluster is None else re.sub(r"[^A-Za-z0-9.-]+", "-", self.cluster)
+        pool = self.engine if self.cluster is None else re.sub(r"[^A-Za-z0-9.-]+", "-", self.cluster)
         return Path(user_data_dir("drm", appauthor=False)) / pool
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,16 +12,18 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.address import CHOICES
-from drm.layouts import moment, saving, summary, time_range
+from drm.layouts import actions, moment, saving, summary, time_range
 from drm.layouts.panel import Panel
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 
 TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
 
-def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -> Component:
+def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], notices: Sequence[Component] = ()) -> Component:
     """The whole page; `panels`: the content of each tab, by key; `feed`: the path of the `ticks`, None where the page polls, of the
-    `ping`, of a `live` dashboard to open, if there is one, and of the data to `export`."""
+    `ping`, of a `live` dashboard to open and of the `actions`, if there are any, and of the data to `export`; `notices`: what else
+    is to be said above the tabs."""
+    changes = feed.get("actions")
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
@@ -34,11 +36,13 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
-            html.Header([_brand(), _controls()], className="drm-header"),
+            html.Header([_brand(), _controls(acting=bool(changes))], className="drm-header"),
             time_range.span_panel(),
+            *(actions.panel(changes) if changes else []),
             moment.layout(),
             summary.layout(feed["live"]),
             time_range.notices(),
+            *notices,
             html.Nav([_tabs(), saving.layout()], **TABS_NAME, className="drm-tabs"),
             html.Main(
                 [Panel(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0]) for tab in TABS],
@@ -74,11 +78,12 @@ def _brand() -> Component:
     )
 
 
-def _controls() -> Component:
+def _controls(*, acting: bool) -> Component:
     return html.Div(
         [
             _choice(ids.RANGE, "Range", [{"label": name, "value": name} for name in RANGES], DEFAULT_RANGE),
             *time_range.buttons(),
+            *([actions.opener()] if acting else []),
             _choice(
                 ids.REFRESH,
                 "Refresh",

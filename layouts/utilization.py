@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.units import LABELS
 from drm.layouts import lifetimes
+from drm.layouts.actions import worker_buttons
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -18,8 +19,8 @@ LIFE_COLUMNS = ("State", "From", "Until", "Lasted", "Why")
 TASK_COLUMNS = ("Task", "State", "Started", "Ran for", "Asked for", "Used")
 
 
-def layout() -> list[Component]:
-    """The tab's content."""
+def layout(*, actions: bool = False) -> list[Component]:
+    """The tab's content; `actions`: with buttons that change the worker that is open."""
     return [
         dcc.Store(id=ids.SELECTED, data={"worker": None, "group": None}),
         *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn, ids.zoom)),
@@ -35,7 +36,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
-        html.Section(_detail(), id=ids.DETAIL, className="drm-card", hidden=True),
+        html.Section(_detail(actions), id=ids.DETAIL, className="drm-card", hidden=True),
         lifetimes.layout(),
     ]
 
@@ -51,11 +52,12 @@ def _choices() -> Component:
     )
 
 
-def _detail() -> list[Component]:
+def _detail(actions: bool) -> list[Component]:
     return [
         html.Div(
             [
                 html.H2("", id=ids.DETAIL_TITLE),
+                html.Div(worker_buttons() if actions else [], id=ids.WORKER_ACTIONS, className="drm-worker-acts"),
                 dbc.Button("Close", id=ids.CLOSE_DETAIL, size="sm", color="secondary", outline=True),
             ],
             className="drm-card-head",

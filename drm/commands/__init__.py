@@ -1,14 +1,14 @@
-"""The commands beside the program itself: `drm export` and `drm history`, over the files of a program that runs or has ended."""
+"""The commands beside the program itself: `drm export` and `drm history` over the files of one that runs or has ended, and `drm agent`."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-NAMES = ("export", "history")
+NAMES = ("agent", "export", "history")
 EPILOG = (
-    "Two commands stand beside it, each with a --help of its own: `drm export` writes a table of the history into a file; "
-    "`drm history info|check|vacuum|copy` looks after the history that is kept."
+    "Three commands stand beside it, each with a --help of its own: `drm export` writes a table of the history into a file; "
+    "`drm history info|check|vacuum|copy` looks after the history that is kept; `drm agent` reports this host to a dashboard elsewhere."
 )
 BAD, DAMAGED = 2, 1
 """Exit statuses."""
@@ -16,6 +16,11 @@ BAD, DAMAGED = 2, 1
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command that stands first; what was asked for wrongly, or cannot be had, is one line on stderr."""
+    if arguments[0] == "agent":
+        # Before anything else is imported: it is to stay small.
+        from drm.commands import agent
+
+        return agent.run(arguments[1:])
     from drm.commands import asked, export, history
     from drm.errors import DRMError
 

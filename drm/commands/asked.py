@@ -110,13 +110,16 @@ def _parser(name: str, description: str) -> _Parser:
     parser = _Parser(prog=f"drm {name}", description=description, allow_abbrev=False)
     parser.add_argument("--data-dir", metavar="PATH", help="the folder in which the program keeps history; as for the program if not given")
     parser.add_argument("--cluster", metavar="ADDRESS", help="the history of the pool on this scheduler, as for the program")
+    parser.add_argument("--engine", metavar="ENGINE", help="external: the history of the pool that reports itself, as for the program")
     parser.add_argument("--config", metavar="FILE", help="a file of settings instead of drm.toml in the working directory")
     parser.add_argument("--file", metavar="FILE", help="a copy by itself instead of a data folder; nobody else may have it open")
     return parser
 
 
 def _place(given: argparse.Namespace) -> Place:
-    flags = [f"--{name.replace('_', '-')}={getattr(given, name)}" for name in ("data_dir", "cluster", "config") if getattr(given, name)]
+    flags = [
+        f"--{name.replace('_', '-')}={getattr(given, name)}" for name in ("data_dir", "cluster", "engine", "config") if getattr(given, name)
+    ]
     if given.file is not None:
         path = Path(given.file).expanduser().absolute()
         if not path.is_file():

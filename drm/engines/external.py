@@ -14,16 +14,23 @@ from typing import Any
 
 import numpy as np
 
+from drm.engines.reported import Identities, Reception, WorkerReport, check_worker, cut_labels, read_used
 from drm.errors import CapacityError, DuplicateIdError, InvalidValueError
 from drm.fleet import Fleet
-from drm.model import NAME_LIMIT, RESOURCES, STATE_CODE, UNITS, FloatArray, Resources, Task, Worker, WorkerType
-from drm.observation import LAUNCH_TIMEOUT_SECONDS, LaunchReport, Observation, TaskReport
+from drm.model import RESOURCES, STATE_CODE, FloatArray, Resources, Task, Worker, WorkerType
+from drm.observation import LAUNCH_TIMEOUT_SECONDS, LateSample, LaunchReport, Observation, TaskReport
 from drm.snapshot import Source
 
 LOST, RUNNING = STATE_CODE["lost"], STATE_CODE["running"]
-LABELS_LIMIT = 64
 FORGOTTEN_AFTER_SECONDS = 600.0
 """How long a lost worker stays in view."""
+RECEIVED = ("reports_taken", "reports_refused", "late_kept", "late_dropped")
+LATE_SECONDS = 12 * 3600.0
+"""History takes samples that are as old; of older ones it keeps ten-minute buckets, in which they would hardly show."""
+MOST_LATE = 200_000
+"""So many late samples wait for history at most."""
+LATE_AT_ONCE = 1_000
+"""So many of them go to it with one observation, so that no tick is long of them."""
 SLOTS = 1_000_000
 """No limit of ours: a worker outside says by its capacity what it takes."""
 
@@ -60,6 +67,11 @@ class ExternalEngine:
         self._departures: dict[str, str] = {}
         self._reports: list[TaskReport] = []
         self._launches: list[LaunchReport] = []
+        self.received = dict.fromkeys(RECEIVED, 0)
+        """What came over the network since the start, by what became of it."""
+        self._identities = Identities(lost_after_seconds / 3)
+        self._late: deque[LateSample] = deque()
+        self._retyped: set[str] = set()
         self._awaited: deque[tuple[str, float]] = deque()
         """Launch and time of its request, for each worker that has not registered yet."""
 
@@ -85,27 +97,61 @@ class ExternalEngine:
 
     def register(self, worker_id: str, capacity: Resources, labels: Mapping[str, str] | None = None) -> Worker:
         """A worker joins. An id of a live one raises DuplicateIdError; one that was lost or has left may join again."""
-        if not isinstance(worker_id, str) or not 0 < len(worker_id) <= NAME_LIMIT:
-            raise InvalidValueError(f"a worker id must be a string of 1 to {NAME_LIMIT} characters, got {worker_id!r}"[:NAME_LIMIT])
-        if not isinstance(capacity, Resources) or not capacity:
-            raise InvalidValueError(f"capacity must be Resources of which at least one is more than 0, got {capacity!r}")
-        if labels is not None and len(labels) > LABELS_LIMIT:
-            raise InvalidValueError(f"a worker has at most {LABELS_LIMIT} labels, got {len(labels)}")
+        check_worker(worker_id, capacity, labels)
         with self._lock:
             if worker_id in self._fleet:
                 if self._fleet.state(worker_id) != "lost":
                     raise DuplicateIdError(f"worker {worker_id!r} is registered already: deregister_worker it first, or take another id")
                 self._remove([worker_id])
-            if len(self._fleet) >= self._max_workers:
-                raise CapacityError(f"the pool holds {len(self._fleet)} workers, its limit: deregister some, or raise max_workers")
-            cut = {str(key)[:NAME_LIMIT]: str(value)[:NAME_LIMIT] for key, value in (labels or {}).items()}
-            self._fleet.add([worker_id], capacity.vector()[None], np.array([SLOTS]), np.array([RUNNING], np.uint8), {worker_id: cut})
-            self._silence = np.append(self._silence, 0.0)
-            self._departures.pop(worker_id, None)
-            if self._awaited:
-                launch_id, _ = self._awaited.popleft()
-                self._launches.append(LaunchReport(launch_id, (worker_id,)))
+            self._add(worker_id, capacity, labels)
             return self._fleet.worker(worker_id)
+
+    def accept(self, worker_id: str, report: WorkerReport, now: float) -> Reception:
+        """A worker says over the network, at `now`, what it has and uses: it joins with its first report, and comes back with one after it
+        was lost.
+
+        DuplicateIdError where another program is heard of under this id, CapacityError where the pool is full, InvalidValueError for what
+        is no amount; then nothing has changed.
+        """
+        check_worker(worker_id, report.capacity, report.labels)
+        capacity = report.capacity.vector()
+        measured = read_used(worker_id, report.used)
+        past = [(one.age_seconds, read_used(worker_id, one.used)) for one in report.past]
+        with self._lock:
+            is_known = worker_id in self._fleet
+            if not is_known:
+                self._require_room()
+            silence = float(self._silence[self._fleet.row(worker_id)]) if is_known else math.inf
+            try:
+                is_newest = self._identities.claim(worker_id, report, silence, now)
+            except DuplicateIdError:
+                self.received["reports_refused"] += 1
+                raise
+            self.received["reports_taken"] += 1
+            registered = not is_known or self._fleet.state(worker_id) == "lost"
+            if not is_known:
+                self._add(worker_id, report.capacity, report.labels)
+            row = self._fleet.row(worker_id)
+            if is_newest:
+                self._fleet.capacity[row] = capacity
+                self._fleet.used[row] = np.where(capacity > 0, measured, np.nan)
+                self._relabel(worker_id, report.labels)
+            self._fleet.states[row] = RUNNING
+            self._silence[row] = 0.0
+            kept = self._keep_late(worker_id, capacity, past, now)
+            self.received["late_kept"] += kept
+            self.received["late_dropped"] += len(past) - kept
+            return Reception(registered, is_newest, kept, len(past) - kept)
+
+    def release(self, worker_id: str, instance: str) -> None:
+        """The program that reports a worker ends: another one may report it at once. The worker is lost once it is silent for too long."""
+        with self._lock:
+            self._identities.release(worker_id, instance)
+
+    def contested(self, now: float) -> tuple[str, ...]:
+        """Ids under which two programs report now."""
+        with self._lock:
+            return self._identities.contested(now)
 
     def report(self, worker_id: str, used: Resources | Mapping[str, float], now: float | None = None) -> None:
         """A worker was heard of, and uses this much; what a mapping leaves out was not measured. The last report to arrive counts.
@@ -113,7 +159,7 @@ class ExternalEngine:
         More than the capacity is taken as measured; a negative, NaN or infinite amount raises InvalidValueError and changes nothing.
         `now` is when it was measured (epoch seconds).
         """
-        measured = _measured(worker_id, used)
+        measured = read_used(worker_id, used)
         if now is not None and not math.isfinite(now):
             raise InvalidValueError(f"now must be epoch seconds, got {now!r}")
         with self._lock:
@@ -162,6 +208,8 @@ class ExternalEngine:
             tasks, self._reports = tuple(self._reports), []
             launches, self._launches = tuple(self._launches), []
             departures, self._departures = self._departures, {}
+            late = [self._late.popleft() for _ in range(min(LATE_AT_ONCE, len(self._late)))]
+            retyped, self._retyped = tuple(self._retyped), set()
             return Observation(
                 ready=True,
                 worker_ids=fleet.ids,
@@ -175,6 +223,9 @@ class ExternalEngine:
                 tasks=tasks,
                 launches=launches,
                 heard_at=now - self._silence,
+                notices=self._identities.take_notices(),
+                late=tuple(late),
+                retyped=retyped,
             )
 
     def launch(self, count: int, worker_type: WorkerType, launch_id: str) -> None:
@@ -206,25 +257,40 @@ class ExternalEngine:
     def close(self) -> None:
         """Nothing was started here."""
 
+    def _require_room(self) -> None:
+        if len(self._fleet) >= self._max_workers:
+            raise CapacityError(f"the pool holds {len(self._fleet)} workers, its limit: deregister some, or raise max_workers")
+
+    def _add(self, worker_id: str, capacity: Resources, labels: Mapping[str, str] | None) -> None:
+        self._require_room()
+        cut = cut_labels(labels or {})
+        self._fleet.add([worker_id], capacity.vector()[None], np.array([SLOTS]), np.array([RUNNING], np.uint8), {worker_id: cut})
+        self._silence = np.append(self._silence, 0.0)
+        self._departures.pop(worker_id, None)
+        if self._awaited:
+            launch_id, _ = self._awaited.popleft()
+            self._launches.append(LaunchReport(launch_id, (worker_id,)))
+
+    def _relabel(self, worker_id: str, labels: Mapping[str, str] | None) -> None:
+        old = self._fleet.labels.get(worker_id, {})
+        if labels is None or cut_labels(labels) == old:
+            return
+        self._fleet.labels[worker_id] = cut_labels(labels)
+        if labels.get("worker_type") != old.get("worker_type"):
+            self._retyped.add(worker_id)
+
+    def _keep_late(self, worker_id: str, capacity: FloatArray, past: Sequence[tuple[float, FloatArray]], now: float) -> int:
+        """How many of them history will be asked to take."""
+        taken = [one for one in past if one[0] <= LATE_SECONDS][: max(0, MOST_LATE - len(self._late))]
+        for age, measured in taken:
+            share = np.divide(measured, capacity, out=np.full(len(RESOURCES), np.nan), where=capacity > 0)
+            self._late.append(LateSample(worker_id, now - age, share))
+        return len(taken)
+
     def _remove(self, worker_ids: Sequence[str]) -> None:
         if not worker_ids:
             return
+        for worker_id in worker_ids:
+            self._identities.forget(worker_id)
         self._silence = np.delete(self._silence, self._fleet.rows(worker_ids))
         self._fleet.remove(worker_ids)
-
-
-def _measured(worker_id: str, used: Resources | Mapping[str, float]) -> FloatArray:
-    if isinstance(used, Resources):
-        return used.vector()
-    unknown = set(used) - set(RESOURCES)
-    if unknown:
-        raise InvalidValueError(f"worker {worker_id!r} reports {sorted(unknown)[0]!r}; resources are {', '.join(RESOURCES)}")
-    measured = np.full(len(RESOURCES), np.nan)
-    for index, name in enumerate(RESOURCES):
-        amount = used.get(name)
-        if amount is None:
-            continue
-        if not isinstance(amount, (int, float, np.number)) or not math.isfinite(amount) or amount < 0:
-            raise InvalidValueError(f"worker {worker_id!r}: used {name} must be finite {UNITS[name]} and not negative, got {amount!r}")
-        measured[index] = amount
-    return measured

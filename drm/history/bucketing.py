@@ -43,6 +43,8 @@ class Bucketing:
         """The number of the open bucket, by level."""
         self.changes = [0] * len(STEPS_SECONDS)
         """Counts what a reader of a level may see as new."""
+        self.fills = 0
+        """Counts how often closed buckets were filled by samples that came late."""
         self._closed: list[ClosedCells | ClosedSeries] | None = None
         self.open_samples = 0
         """So many samples are in the open bucket of the finest kept level."""
@@ -65,6 +67,10 @@ class Bucketing:
         """The buckets that have closed since the last call, oldest first, of the levels that hold at least a sample each."""
         closed, self._closed = tuple(self._closed or ()), []
         return closed
+
+    def keep_late(self, closed: ClosedCells) -> None:
+        """A bucket that was closed, and blank for these workers, has been filled."""
+        self._keep(closed.level, closed)
 
     def open_bucket(self) -> OpenBucket | None:
         """The open bucket of the finest kept level as it stands; None before the first sample."""

@@ -6,7 +6,7 @@ A stored byte is the cell + 1, so that 0 is "missing": fresh memory is blank wit
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -90,6 +90,19 @@ class CellRing:
         cells = _stored(mean), _stored(maximum)
         for store, one in zip((self._mean, self._max), cells, strict=True):
             store[:, column, rows] = one
+        return cells
+
+    def blank(self, worker_id: str, buckets: Iterable[int]) -> list[int]:
+        """Those of these buckets, all of them kept, in which nothing is known of a worker."""
+        row = self._rows[worker_id]
+        return [bucket for bucket in buckets if not self._max[:, bucket % self.buckets, row].any()]
+
+    def fill(self, bucket: int, worker_ids: Sequence[str], mean: Samples, maximum: Samples) -> tuple[Cells, Cells]:
+        """A kept bucket of these workers, as `write` does of the newest one."""
+        rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
+        cells = _stored(mean), _stored(maximum)
+        for store, one in zip((self._mean, self._max), cells, strict=True):
+            store[:, bucket % self.buckets, rows] = one
         return cells
 
     def load(self, kept: KeptCells, newest: int, most_rows: int) -> None:

@@ -22,6 +22,8 @@ from drm.snapshot import Snapshot
 SECONDS_KEPT = 30 * 86400.0
 MOST_ENDED = 50_000
 """So many lifetimes that have ended are kept; the oldest go beyond that."""
+MOST_STATES = 512
+"""So many states of one lifetime are kept in RAM: its first, and the latest; the file has all."""
 TERMINATED, LOST, RUNNING = (STATE_CODE[state] for state in ("terminated", "lost", "running"))
 NO_REASON = "it went, and nobody said why"
 
@@ -269,6 +271,8 @@ class Lifetimes:
             self._newest_begin = max(self._newest_begin, snapshot.time)
             return Lifetime(number, worker_id, ((snapshot.time, state),), reason, capacity, kind)
         states = one.states if one.states[-1][1] == state else (*one.states, (snapshot.time, state))
+        if len(states) > MOST_STATES:
+            states = (states[0], *states[len(states) - MOST_STATES + 1 :])
         new = replace(one, states=states, reason=reason, capacity=capacity, kind=kind)
         return None if new == one else new
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from drm.errors import UnknownIdError
 from drm.history.bucketing import Bucketing
 from drm.history.buckets import MEASURES, ClosedCells, ClosedSeries, Kept, OpenBucket
+from drm.history.filling import fill
 from drm.history.grouping import grouped, natural_key
 from drm.history.levels import BUCKETS, STEPS_SECONDS, Span, bucket_of, choose_level
 from drm.history.loading import load
@@ -30,6 +31,7 @@ from drm.history.window import (
     WorkerMeans,
 )
 from drm.model import RESOURCES, FloatArray
+from drm.observation import LateSample
 
 FOLDED_LABEL = "earlier workers, together"
 
@@ -70,6 +72,11 @@ class Rings:
         """
         with self._lock:
             self._buckets.append(now, worker_ids, used, allocated, has_gpu, fleet)
+
+    def fill(self, late: Sequence[LateSample]) -> int:
+        """Takes samples of moments that have passed, for buckets in which nothing is known of their workers; returns how many it filled."""
+        with self._lock:
+            return fill(self._buckets, late)
 
     def load(self, kept: Kept, living: Sequence[str]) -> None:
         """Takes over what an earlier run kept, before the first sample of this one. `living`: the workers of which more may come; what was
@@ -239,7 +246,8 @@ class Rings:
         return self._sample_etag(*self._span(0.0, moment, 1))
 
     def _sample_etag(self, level: int, span: Span) -> str:
-        return f"{level}.{span.first}.{'closed' if span.first < self._buckets.newest[level] else self._buckets.changes[level]}"
+        is_closed = span.first < self._buckets.newest[level]
+        return f"{level}.{span.first}.{f'closed.{self._buckets.fills}' if is_closed else self._buckets.changes[level]}"
 
     def _span(self, range_seconds: float, end: float, columns: int) -> tuple[int, Span]:
         behind = [max(0, newest - bucket_of(end, step)) for newest, step in zip(self._buckets.newest, STEPS_SECONDS, strict=True)]
@@ -253,7 +261,7 @@ class Rings:
         if span.first + span.columns * span.factor <= newest:
             gone = max(0, newest - self._buckets.kept[level] + 1 - span.first)
             folds = sum(workers.rings[level].folds for workers in (self._buckets.all, self._buckets.gpu))
-            return f"{level}.{span.first}.{span.columns}x{span.factor}.closed.{gone}.{folds}"
+            return f"{level}.{span.first}.{span.columns}x{span.factor}.closed.{gone}.{folds}.{self._buckets.fills}"
         return f"{level}.{span.first}.{span.columns}.{self._buckets.changes[level]}"
 
 

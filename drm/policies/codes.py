@@ -81,4 +81,11 @@ PROVIDER_CODES: Mapping[str, str] = MappingProxyType(
 )
 """What a provider did or said by itself: decisions with the actor `provider`, which ask for nothing."""
 
-CODES: Mapping[str, str] = MappingProxyType({**POLICY_CODES, **LIMIT_CODES, **OTHER_CODES, **PROVIDER_CODES})
+WORKER_CODES: Mapping[str, str] = MappingProxyType(
+    {
+        "two_reporters": "two programs report under the id of one worker; the second one is refused",
+    }
+)
+"""What a worker that reports itself did: decisions with the actor `worker`, which ask for nothing."""
+
+CODES: Mapping[str, str] = MappingProxyType({**POLICY_CODES, **LIMIT_CODES, **OTHER_CODES, **PROVIDER_CODES, **WORKER_CODES})

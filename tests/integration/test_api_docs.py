@@ -13,13 +13,18 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
+from drm.decision import Bounds
+from drm.engines.external import ExternalEngine
 from drm.history.store import HistoryStore
 from drm.http import all_routes
+from drm.manager import DynamicResourceManager
+from drm.model import Resources
 from drm.problems import KINDS
 from drm.serving import serve
 from drm.state import DRMState
 from tests.unit.past_pool import START, STEP, stepped_manager
 
+TOKEN = "correct-horse-battery"
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"```sh\ncurl (.*?)\n```\n(?:```(json|ndjson)\n(.*?)```)?", PAGE, re.DOTALL)
 
@@ -36,6 +41,20 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield server.url
     manager.close()
     store.close()
+
+
+@pytest.fixture(scope="module")
+def changing_url() -> Iterator[str]:
+    """A program whose workers report themselves, with a token and actions, for the examples that change something."""
+    manager = DynamicResourceManager(ExternalEngine(), bounds=Bounds(0, 4), now=START)
+    for name in ("node-2", "node-3", "node-4"):
+        manager.register_worker(name, capacity=Resources(cpu=8, memory=32e9))
+    state = DRMState(manager)
+    state.advance(START + STEP)
+    manager.cordon("node-3")
+    with serve(state, port=0, token=TOKEN, actions=True) as server:
+        yield server.url
+    manager.close()
 
 
 def differences(told: Any, answered: Any, where: str = "") -> Iterator[str]:
@@ -64,13 +83,15 @@ def test_the_comparison_sees_a_difference() -> None:
 
 
 @pytest.mark.parametrize(("command", "form", "told"), EXAMPLES, ids=[command[:70] for command, _, _ in EXAMPLES])
-def test_an_example_is_answered_so(url: str, command: str, form: str, told: str) -> None:
+def test_an_example_is_answered_so(url: str, changing_url: str, command: str, form: str, told: str) -> None:
     """With the members that it shows; a problem to the letter."""
-    words = shlex.split(command)
+    words = [word.replace("$DRM_TOKEN", TOKEN) for word in shlex.split(command)]
     headers = dict(words[place + 1].split(": ", 1) for place, word in enumerate(words) if word == "-H")
     method = words[words.index("-X") + 1] if "-X" in words else "GET"
     asked = urlsplit(words[-1])
-    answer = requests.request(method, f"{url}{asked.path}?{asked.query}", headers=headers, timeout=30)
+    body = words[words.index("-d") + 1] if "-d" in words else None
+    server = changing_url if "/workers/" in asked.path or "/actions" in asked.path else url
+    answer = requests.request(method, f"{server}{asked.path}?{asked.query}", headers=headers, data=body, timeout=30)
     if "urn:drm:problem" in told:
         assert answer.headers["Content-Type"] == "application/problem+json" and json.loads(told).items() <= answer.json().items()
         return
@@ -82,13 +103,16 @@ def test_an_example_is_answered_so(url: str, command: str, form: str, told: str)
         assert answer.headers["Content-Type"] == "application/x-ndjson"
         assert not list(differences(json.loads(told), json.loads(answer.text.splitlines()[0])))
     else:
-        assert len(answer.content) > 1000
+        assert len(answer.content) > (100 if "/actions" in asked.path else 1000)
 
 
 def test_every_route_has_an_example() -> None:
     """So that none is added without."""
-    paths = {re.sub(r"/decisions/\d+", "/decisions/{decision_id}", urlsplit(shlex.split(command)[-1]).path) for command, _, _ in EXAMPLES}
-    assert {route.path for route in all_routes(DRMState(stepped_manager()))} <= paths
+    found = {urlsplit(shlex.split(command)[-1]).path for command, _, _ in EXAMPLES}
+    paths = {
+        re.sub(r"/workers/[^/]+", "/workers/{+worker_id}", re.sub(r"/decisions/\d+", "/decisions/{decision_id}", one)) for one in found
+    }
+    assert {route.path for route in all_routes(DRMState(stepped_manager()), actions=True)} <= paths
 
 
 def test_every_kind_of_problem_stands_in_the_table() -> None:

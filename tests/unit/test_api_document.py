@@ -100,7 +100,7 @@ def test_the_document_is_valid_and_names_every_route(prefix: str) -> None:
     validate(document)
     assert document["servers"] == [{"url": f"/behind/a%20proxy{prefix}"}]
     rules = {
-        rule.rule.removeprefix(prefix).replace("<", "{").replace(">", "}")
+        rule.rule.removeprefix(prefix).replace("<path:", "{").replace("<", "{").replace(">", "}")
         for rule in app.url_map.iter_rules()
         if not rule.endpoint.endswith("nothing_there") and rule.endpoint != "static"
     }

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drm.policies import create_policy, policy_kinds, policy_names
-from drm.policies.codes import CODES, LIMIT_CODES, OTHER_CODES, POLICY_CODES, PROVIDER_CODES
+from drm.policies.codes import CODES, LIMIT_CODES, OTHER_CODES, POLICY_CODES, PROVIDER_CODES, WORKER_CODES
 from drm.policies.conditions import Conditions
 from drm.policies.flips import find_flips
 from drm.policies.parameters import ParameterSet
@@ -68,7 +68,13 @@ def test_the_pipeline_is_described_step_by_step() -> None:
 
 @pytest.mark.parametrize(
     ("title", "codes"),
-    [("Of policies", POLICY_CODES), ("Of steps", LIMIT_CODES), ("Others", OTHER_CODES), ("Of providers", PROVIDER_CODES)],
+    [
+        ("Of policies", POLICY_CODES),
+        ("Of steps", LIMIT_CODES),
+        ("Others", OTHER_CODES),
+        ("Of providers", PROVIDER_CODES),
+        ("Of workers", WORKER_CODES),
+    ],
 )
 def test_each_code_is_described(title: str, codes: Mapping[str, str]) -> None:
     """With its sentence."""

@@ -136,3 +136,36 @@ def test_an_open_address_needs_a_token_or_the_explicit_word() -> None:
     settings = Settings.from_command_line(["--host", "::", "--token", "a-long-enough-token"])
     assert settings.token is not None and settings.token.get_secret_value() == "a-long-enough-token"
     assert "a-long-enough-token" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--simulate", "3"], "--simulate 3"),
+        (["--cluster", "tcp://h:8786"], "--cluster tcp://h:8786"),
+        (["--worker-shape", "cpu=1,memory=1GiB"], "--worker-shape cpu=1"),
+        (["--worker-price", "2"], "--worker-price 2"),
+        (["--prices", "right.toml"], "--prices right.toml"),
+        (["--engine", "cloud"], "--engine 'cloud': it must be one of these: local, external"),
+    ],
+)
+def test_what_has_no_use_with_an_external_pool_is_refused(flags: list[str], named: str) -> None:
+    """Its workers are somebody else's: nothing of ours says what they are."""
+    with pytest.raises(InvalidValueError) as error:
+        Settings.from_command_line(["--engine", "external", *flags])
+    assert named in str(error.value) and "external" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_external_pool_has_a_history_of_its_own() -> None:
+    """Under its own name, and actions are off until they are asked for."""
+    settings = Settings.from_command_line(["--engine", "external"])
+    assert settings.history_folder is not None and settings.history_folder.name == "external" and not settings.actions
+
+
+def test_actions_need_a_token_where_others_reach_the_port() -> None:
+    """Even where everybody is let in to look."""
+    open_to_all = ["--host", "0.0.0.0", "--insecure", "--actions"]
+    with pytest.raises(InvalidValueError, match="--actions on --host '0.0.0.0' needs a --token"):
+        Settings.from_command_line(open_to_all)
+    assert Settings.from_command_line([*open_to_all, "--token", "a-long-enough-token"]).actions
+    assert Settings.from_command_line(["--actions"]).actions
