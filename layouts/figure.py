@@ -5,7 +5,6 @@ assets/drm/figure_table.js fills the table when it is opened, with what the grap
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from dash import dcc, html
@@ -15,7 +14,7 @@ from drm import ids
 from drm.figures.theme import CONFIG
 
 
-def figure(key: str, name: str, config: Mapping[str, Any] = CONFIG, *, scrolls: bool = False) -> Component:
+def figure(key: str, name: str, config: Any = CONFIG, *, scrolls: bool = False) -> Component:
     """`name`: what it shows, for a screen reader. `scrolls`: it may be wider than a phone, and scrolls within its card."""
     graph: Component = dcc.Graph(id=ids.graph(key), config=config, className="drm-graph", responsive=True)
     named: dict[str, Any] = {"aria-label": name}
