@@ -69,6 +69,7 @@ def _run(settings: Settings, ended: End) -> None:
     # What is slow to import comes after the settings and the port are known to be good.
     from drm.address import DEFAULT_PREFIX
     from drm.serving import LiveDashboard, open_server, start_dashboard
+    from drm.sessions import Sessions
 
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(open_server(settings.host, settings.port, push=settings.push))
@@ -87,7 +88,7 @@ def _run(settings: Settings, ended: End) -> None:
             return
 
         token = settings.token.get_secret_value() if settings.token else None
-        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts}
+        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts, "sessions": Sessions(token) if token else None}
         live = stack.enter_context(LiveDashboard(state, settings.host, insecure=settings.insecure, **rules))
         start_dashboard(server, state, live=live.open if live.possible and not settings.push else None, **rules)
         if settings.mock and settings.simulate is None:

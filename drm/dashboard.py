@@ -18,7 +18,7 @@ from drm import layouts
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
-from drm.guards import guard_callbacks, secure_headers
+from drm.guards import LOGIN_PATH, guard_callbacks, logout_path, secure_headers
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
 from drm.state import DRMState
@@ -88,7 +88,9 @@ def create_app(
         root = _root()
         feed = {
             "ticks": f"{root}{url_prefix}{TICKS_PATH}" if push else None,
-            "ping": f"{root}{under}/healthz",
+            # Behind the door, where there is one for this page: a session that has ended is told from a server that is gone.
+            "ping": LOGIN_PATH if logout_path() else f"{root}{under}/healthz",
+            "logout": logout_path(),
             "live": f"{root}{url_prefix}{LIVE_PATH}" if live else None,
             "export": f"{root}{under}{EXPORT_PATH}",
         }

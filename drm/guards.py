@@ -12,18 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import quote
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, current_app, has_request_context, redirect, request
 from markupsafe import escape
 from werkzeug.wrappers import Response as AnyResponse
 
 from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
-from drm.trust import Refusal, Trust
+from drm.sessions import SESSION_SECONDS
+from drm.trust import Refusal, Trust, is_bearer
 
 logger = logging.getLogger(__name__)
 
 LOGIN_LIMIT = 16 * 1024
-LOGIN_PATH = "/login"
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
 EXTENSION = "drm.trust"
 
 CONTENT_SECURITY_POLICY = (
@@ -99,10 +100,12 @@ def protect(app: Flask, trust: Trust) -> None:
             if request.method == "POST":
                 return _log_in(trust)
             return redirect("/") if trust.knows(request.cookies) else _form("", "/")
+        if request.path == LOGOUT_PATH and request.method == "POST":
+            return _log_out(trust)
         authorization = request.headers.get("Authorization", "")
         refusal = trust.refuse_stranger(authorization, request.cookies, request.remote_addr or "")
         is_page = request.method == "GET" and "text/html" in request.headers.get("Accept", "")
-        if refusal is not None and is_page and authorization.partition(" ")[0].lower() != "bearer":
+        if refusal is not None and is_page and not is_bearer(authorization):
             return _form("", request.full_path.rstrip("?"))
         return None if refusal is None else _json_error(refusal)
 
@@ -114,6 +117,12 @@ def trust_of(app: Flask) -> Trust | None:
     return cast("Trust | None", app.extensions.get(EXTENSION))
 
 
+def logout_path() -> str | None:
+    """Where the browser that asks now logs out; None where it was let in without a cookie of ours."""
+    trust = trust_of(current_app) if has_request_context() else None
+    return LOGOUT_PATH if trust is not None and trust.has_door and trust.knows(request.cookies) else None
+
+
 def _log_in(trust: Trust) -> AnyResponse:
     if (request.content_length or 0) > LOGIN_LIMIT:
         return Response(f"a login has at most {LOGIN_LIMIT} bytes\n", 413, mimetype="text/plain")
@@ -123,10 +132,22 @@ def _log_in(trust: Trust) -> AnyResponse:
         message = "Too many wrong tokens: wait a minute." if refusal.status == 429 else "That is not the token of this program."
         return _form(message, target, refusal.status)
     response = redirect(target, 303)
+    _set_cookie(response, trust, trust.sessions.begin(), SESSION_SECONDS)
+    return response
+
+
+def _log_out(trust: Trust) -> AnyResponse:
+    """Needs no session: one that has ended already is ended. A page of another site cannot ask for it."""
+    trust.sessions.end(request.cookies.get(trust.sessions.cookie, ""))
+    response = redirect(LOGIN_PATH, 303)
+    _set_cookie(response, trust, "", 0)
+    return response
+
+
+def _set_cookie(response: AnyResponse, trust: Trust, value: str, seconds: int) -> None:
     # Whoever made this header up has only made the cookie stricter.
     is_secure = request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
-    response.set_cookie(trust.cookie, trust.session, httponly=True, samesite="Strict", secure=is_secure, path="/")
-    return response
+    response.set_cookie(trust.sessions.cookie, value, max_age=seconds, httponly=True, samesite="Strict", secure=is_secure, path="/")
 
 
 def _form(message: str, target: str, status: int = 401) -> Response:

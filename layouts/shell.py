@@ -21,7 +21,7 @@ TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
 def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -> Component:
     """The whole page; `panels`: the content of each tab, by key; `feed`: the path of the `ticks`, None where the page polls, of the
-    `ping`, of a `live` dashboard to open, if there is one, and of the data to `export`."""
+    `ping`, of a `live` dashboard to open, if there is one, of the data to `export`, and of the `logout`, None where there is none."""
     return html.Div(
         [
             dcc.Location(id=ids.LOCATION, refresh=False),
@@ -34,7 +34,7 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
-            html.Header([_brand(), _controls()], className="drm-header"),
+            html.Header([_brand(), _controls(feed["logout"])], className="drm-header"),
             time_range.span_panel(),
             moment.layout(),
             summary.layout(feed["live"]),
@@ -74,7 +74,8 @@ def _brand() -> Component:
     )
 
 
-def _controls() -> Component:
+def _controls(logout: str | None) -> Component:
+    leave = [html.Form(html.Button("Log out", className="drm-button"), action=logout, method="POST")] if logout else []
     return html.Div(
         [
             _choice(ids.RANGE, "Range", [{"label": name, "value": name} for name in RANGES], DEFAULT_RANGE),
@@ -86,6 +87,7 @@ def _controls() -> Component:
                 str(DEFAULT_REFRESH),
             ),
             _choice(ids.THEME, "Theme", [{"label": name, "value": name} for name in ("auto", "light", "dark")], "auto"),
+            *leave,
         ],
         className="drm-controls",
     )
