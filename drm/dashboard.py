@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import dash
+from dash.exceptions import DependencyException
 from flask import Blueprint, Flask, Response, has_request_context, request
 
 from drm import layouts
@@ -105,6 +106,7 @@ def create_app(
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
+    _know_what_is_missing(app)
     guard_callbacks(flask_app, url_prefix, lambda: app.callback_map)
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
@@ -149,6 +151,21 @@ def _keep_to_one_process(flask_app: Flask, endpoints: Iterable[str], state: DRMS
     """After a fork these routes answer 503 and say why; each view stays behind whatever the host puts before it."""
     for endpoint in endpoints:
         flask_app.view_functions[endpoint] = _only_at_home(flask_app.ensure_sync(flask_app.view_functions[endpoint]), state)
+
+
+def _know_what_is_missing(app: dash.Dash) -> None:
+    """Answers 404 for a script that no library has; Dash itself answers 500, with its libraries' files in the log."""
+    endpoint = f"{app.config.routes_pathname_prefix}_dash-component-suites/<string:package_name>/<path:fingerprinted_path>"
+    views = app.server.view_functions
+    found = views[endpoint]
+
+    def script(**named: Any) -> Any:
+        try:
+            return found(**named)
+        except (DependencyException, OSError):
+            return Response("there is no such script\n", 404, mimetype="text/plain")
+
+    views[endpoint] = script
 
 
 def _only_at_home(view: Callable[..., Any], state: DRMState) -> Callable[..., Any]:
