@@ -102,8 +102,8 @@ def prune(folder: Path, stem: str, suffix: str, keep: int) -> None:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A table as CSV (RFC 4180, UTF-8). What is unknown is blank; a text that a spreadsheet would take for a formula gets an apostrophe, and
-    control characters are blanks: a row is a line."""
+    """A table as CSV (RFC 4180, UTF-8). What is unknown is blank; a text that a spreadsheet would take for a formula gets an apostrophe.
+    Control characters are blanks: a row is a line."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow([_cell(name) for name in header])
