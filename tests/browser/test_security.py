@@ -1,4 +1,4 @@
-"""Attacks that only a real browser shows: another site's page against a reader who is logged in, frames, and texts that would be scripts."""
+"""Attacks that only a browser shows: another site's page against a reader who is logged in, frames, and texts that would be scripts."""
 
 from __future__ import annotations
 
@@ -229,9 +229,8 @@ def opened(watched: Watched, query: str) -> str:
     page = watched.page
     page.goto(f"{watched.url}{query}&refresh=0")
     key = query.split("tab=")[1].split("&")[0]
-    watched.until(
-        f"!!document.querySelector('.drm-panel:not([hidden]) .js-plotly-plot .main-svg') || !!document.getElementById('{ids.empty(key)}')?.innerText"
-    )
+    figure = "document.querySelector('.drm-panel:not([hidden]) .js-plotly-plot .main-svg')"
+    watched.until(f"!!{figure} || !!document.getElementById('{ids.empty(key)}')?.innerText")
     watched.rest()
     page.evaluate("() => document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     for plot in page.locator(".drm-panel:not([hidden]) .js-plotly-plot").all():

@@ -27,7 +27,8 @@ RAN = "drmRan"
 def hostile(place: str) -> str:
     """A text for a place, by which it is known again. What runs it is short, as texts are cut; whatever it stands in is closed before."""
     run = f"window.{RAN}='{place}'"
-    return f'={place}<img src=x onerror={run}>"\'</b></title></script><script>{run}</script><a href="javascript:{run}">%{{x}}${{{run}}}\r\nX: 1'
+    elements = f'<img src=x onerror={run}>"\'</b></title></script><script>{run}</script><a href="javascript:{run}">'
+    return f"={place}{elements}%{{x}}${{{run}}}\r\nX: 1"
 
 
 class HostileEngine(ExternalEngine):
