@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, InvalidValueError
+from drm.hidden import without_secrets
 from drm.history.archive import Archive
 from drm.history.lifetimes import Lifetimes
 from drm.history.remembered import Remembered
@@ -145,6 +147,9 @@ class Controller:
             return snapshot
 
     def _account(self, seen: Observation) -> None:
+        if seen.departures:
+            # Reasons are words of providers; they go into tasks, lifetimes and the history.
+            seen = replace(seen, departures={worker_id: without_secrets(reason) for worker_id, reason in seen.departures.items()})
         self._ready = seen.ready
         self._members_changed = False
         self._pool.account(seen, self._now)

@@ -17,6 +17,7 @@ from drm.cloud.manager import CloudProviderManager
 from drm.cloud.totals import Totals
 from drm.decision import Kind, ScalingDecision
 from drm.errors import DRMError, FutureError, InvalidValueError
+from drm.hidden import without_secrets
 from drm.history.lifetimes import Lifetime, Lifetimes, Newest
 from drm.history.recording import Recording
 from drm.ledger import Ledger
@@ -301,5 +302,5 @@ class DRMState(Windows):
 
 def _sentence(error: Exception) -> str:
     """The error in one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(without_secrets(str(error)).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:500]
