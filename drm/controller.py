@@ -41,6 +41,7 @@ from drm.readings import default_bounds, fleet_series, fractions_of_capacity, ta
 from drm.scaler import Limits, Scaler
 from drm.snapshot import Snapshot
 from drm.tasks import CLOSED, TaskChange, TaskHandle
+from drm.tick_times import TickTimes
 
 if TYPE_CHECKING:
     from drm.history.store import HistoryStore
@@ -77,6 +78,8 @@ class Controller:
         """What is kept beyond RAM; None: nothing is."""
         self.state: Any = None
         """The one DRMState over this manager; it puts itself here."""
+        self.times = TickTimes()
+        """How long ticks and their phases take."""
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         types = self.engine.worker_types if worker_types is None else worker_types
@@ -130,20 +133,30 @@ class Controller:
         with self._ticking:
             self._refuse_when_closed()
             now = max(now, self._ticked_at)
+            times = self.times
+            times.begin()
             self._begin(now)
             seen = self.engine.observe(now)
+            times.end_of("observe")
             with self._lock:
                 self._now = self._ticked_at = now
                 self._account(seen)
+                times.end_of("account")
                 started = self._pool.place(now)
+                times.end_of("place")
                 decision = self._scaler.decide(now, ready=self._ready)
+            times.end_of("decide")
             self._actuate(started, decision)
+            times.end_of("actuate")
             with self._lock:
                 self._version += 1
                 snapshot = self._freeze()
                 task_changes = self._pool.tasks.take_changes()
+            times.end_of("publish")
             self._record(snapshot, task_changes)
+            times.end_of("record")
             self._snapshot = snapshot
+            times.done()
             return snapshot
 
     def _account(self, seen: Observation) -> None:

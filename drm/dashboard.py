@@ -102,12 +102,12 @@ def create_app(
     app.validation_layout = None
     views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
     parts = ("time_range", "moment", *views)
-    for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
+    for name in ("shell", "header", "about", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
     _know_what_is_missing(app)
-    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map)
+    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, state.traffic)
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app

@@ -6,9 +6,11 @@ server that is ours alone.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -19,6 +21,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.sessions import SESSION_SECONDS
+from drm.traffic import Traffic
 from drm.trust import Refusal, Trust, is_bearer
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 LOGIN_LIMIT = 16 * 1024
 LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
 EXTENSION = "drm.trust"
+ERROR_LIMIT = 300
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -47,10 +51,10 @@ input, button {{ font: inherit; padding: .5rem .75rem; }}
 <button>Log in</button></form></body></html>"""
 
 
-def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]], traffic: Traffic) -> None:
     """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists.
 
-    `prefix` has both slashes. Dash itself answers 500, with a traceback in the log.
+    `prefix` has both slashes. Dash itself answers 500, with a traceback in the log. `traffic`: where the calls that pass are noted.
     """
     endpoint = f"{prefix}_dash-update-component"
     dispatch = app.view_functions[endpoint]
@@ -59,14 +63,27 @@ def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Ma
         refusal = refuse_call(request.mimetype, request.content_length, request.get_data, known())
         if refusal is not None:
             return _json_error(refusal)
+        began = perf_counter()
         try:
-            return app.ensure_sync(dispatch)(*args, **kwargs)
+            answer = app.ensure_sync(dispatch)(*args, **kwargs)
         except (InvalidValueError, UnknownIdError) as error:
             # The structure is right, and a value is not: a page of an older version, or no page.
             logger.info("a callback was called with a value that it refuses: %s", error)
             return _json_error(Refusal(400, str(error)))
+        except Exception as error:
+            traffic.note(_asked(known()), perf_counter() - began, 0, " ".join(f"{type(error).__name__}: {error}".split())[:ERROR_LIMIT])
+            raise
+        traffic.note(_asked(known()), perf_counter() - began, answer.calculate_content_length() or 0)
+        return answer
 
     app.view_functions[endpoint] = guarded
+
+
+def _asked(known: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of the callback that this request calls, as in `header.show_health`."""
+    # Dash has read the body already: Flask keeps what it found.
+    function = inspect.unwrap(known[request.get_json()["output"]]["callback"])
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 def secure_headers(app: Flask, prefix: str, script_hashes: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.address import CHOICES
-from drm.layouts import moment, saving, summary, time_range
+from drm.layouts import about, moment, saving, summary, time_range
 from drm.layouts.panel import Panel
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 
@@ -30,11 +30,13 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None]) -
             dcc.Store(id=ids.HEALTH),
             dcc.Store(id=ids.FEED, data=feed),
             *time_range.stores(),
+            *about.stores(),
             *(dcc.Store(id=store(ids.SHELL_KEY)) for store in (ids.tick, ids.busy)),
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
-            html.Header([_brand(), _controls(feed["logout"])], className="drm-header"),
+            html.Header([_brand(), _controls()], className="drm-header"),
+            about.layout(feed["logout"]),
             time_range.span_panel(),
             moment.layout(),
             summary.layout(feed["live"]),
@@ -74,8 +76,7 @@ def _brand() -> Component:
     )
 
 
-def _controls(logout: str | None) -> Component:
-    leave = [html.Form(html.Button("Log out", className="drm-button"), action=logout, method="POST")] if logout else []
+def _controls() -> Component:
     return html.Div(
         [
             _choice(ids.RANGE, "Range", [{"label": name, "value": name} for name in RANGES], DEFAULT_RANGE),
@@ -87,7 +88,7 @@ def _controls(logout: str | None) -> Component:
                 str(DEFAULT_REFRESH),
             ),
             _choice(ids.THEME, "Theme", [{"label": name, "value": name} for name in ("auto", "light", "dark")], "auto"),
-            *leave,
+            about.button(),
         ],
         className="drm-controls",
     )

@@ -100,7 +100,7 @@ def test_nothing_is_shown_before_it_is_known(page: Tree) -> None:
 
 def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
     """One strip for all tabs: its items in their order, each resource with capacity as track, allocated wide, used narrow within."""
-    header, custom, past, strip, notices, nav, main = page["props"]["children"][-7:]
+    header, _about, custom, past, strip, notices, nav, main = page["props"]["children"][-8:]
     assert [part["type"] for part in (header, strip, notices, nav, main)] == ["Header", "Section", "Div", "Nav", "Main"]
     assert strip["props"]["aria-label"] == "Resource Summary"
     assert custom["props"]["hidden"] and past["props"]["hidden"] and notices["props"]["role"] == "status"
@@ -115,7 +115,7 @@ def test_the_live_dashboard_is_opened_from_the_summary() -> None:
     """The strip ends with a button that posts to where a live dashboard is opened; without one to open there is none."""
     panels = {tab.key: [] for tab in TABS}
     feed = {"ticks": None, "ping": "/healthz", "live": "/drm-dashboard/live", "logout": None}
-    header, _span, _moment, strip, _notices, _nav, _main = tree(shell.layout(panels, feed))["props"]["children"][-7:]
+    header, _about, _span, _moment, strip, _notices, _nav, _main = tree(shell.layout(panels, feed))["props"]["children"][-8:]
     form = strip["props"]["children"][-1]
     assert {name: form["props"][name] for name in ("action", "method", "target")} == {
         "action": "/drm-dashboard/live",
