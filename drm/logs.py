@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
+import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -18,6 +20,7 @@ from drm.hidden import without_secrets
 
 Form = Literal["text", "json"]
 MOST_FRAMES = 12
+SELDOM_SECONDS = 60.0
 MOST_CHARACTERS = 20_000
 """Of a message or an exception."""
 
@@ -29,8 +32,26 @@ def begin(level: str, form: Form = "text", secrets: Iterable[str] = (), stream: 
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in ("waitress", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).addFilter(Seldom())
     # distributed sets the levels of its own loggers when it is imported; this is the name under which it reads them before that.
     os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+
+
+class Seldom(logging.Filter):
+    """The same beginning of a message once a minute: without a descriptor left asyncio says so thousands of times a second."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether it is told."""
+        beginning, now = record.getMessage()[:40], self._clock()
+        if now - self._said.get(beginning, -math.inf) < SELDOM_SECONDS:
+            return False
+        self._said = {one: at for one, at in self._said.items() if now - at < SELDOM_SECONDS} | {beginning: now}
+        return True
 
 
 class TextLines(logging.Formatter):
@@ -75,7 +96,8 @@ def on_one_line(text: str) -> str:
     cut = text[:MOST_CHARACTERS]
     if cut.isprintable():
         return cut
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
+    # Not by a codec, which Python loads from its file: there may be no descriptor left to open it with.
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in cut)
 
 
 def _briefly(error: BaseException) -> str:

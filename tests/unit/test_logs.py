@@ -101,6 +101,21 @@ def test_a_message_without_end_is_cut(logged: Callable[..., list[str]], form: Fo
     assert len(line) < 50_000
 
 
+def test_what_a_server_says_without_end_is_told_once_a_minute() -> None:
+    """By the beginning of its message; another one is told, and the same again later."""
+    now = [0.0]
+    seldom = logs.Seldom(lambda: now[0])
+
+    def told(message: str) -> bool:
+        return seldom.filter(logging.LogRecord("asyncio", logging.ERROR, "", 0, message, None, None))
+
+    flood = "socket.accept() out of system resource\nsocket: "
+    assert [told(f"{flood}{number}") for number in range(100)] == [True] + [False] * 99
+    assert told("another")
+    now[0] = 60.0
+    assert told(flood)
+
+
 @pytest.mark.parametrize(
     ("text", "hidden"),
     [
