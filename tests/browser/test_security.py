@@ -154,6 +154,7 @@ def test_who_logs_out_is_out_and_other_tabs_say_so(browser: Browser, victim: Vic
             page.get_by_label("Access token").fill(TOKEN)
             page.get_by_role("button", name="Log in").click()
         expect(page.locator("#drm-way")).to_have_text("pushed")
+    other.get_by_role("button", name="About").click()
     other.get_by_role("button", name="Log out").click()
     expect(other.get_by_label("Access token")).to_be_visible()
     health = open_page.locator(f"#{ids.HEALTH_TEXT}")
