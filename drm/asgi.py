@@ -71,6 +71,10 @@ class PushedApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope["headers"]}:
+            # A proxy in front of us may believe the other of the two: see request_parser.
+            await _end("invalid-request", "Content-Length and Transfer-Encoding are not for one request", scope["path"], send)
+            return
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await _read(scope, receive)
@@ -83,9 +87,9 @@ class PushedApplication:
         answer = _Answer(send)
 
         async def given() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": body[0], "more_body": False}
 
-        await self._flask(scope, given, answer.add)
+        await self._flask(_with_length(scope, body[1]), given, answer.add)
         await answer.end()
 
 
@@ -131,8 +135,17 @@ async def _end(name: str, detail: str, path: str, send: Send) -> None:
     await send({"type": "http.response.body", "body": problem_text(KINDS[name], detail, path).encode()})
 
 
-async def _read(scope: Message, receive: Receive) -> bytes | None:
-    """The body; None where it is beyond all measure. One over our limit is read and not kept: the routes refuse it by its length."""
+def _with_length(scope: Message, length: int) -> Message:
+    """A request that came in chunks as one whose length is known, so that the routes can hold their limits."""
+    if b"transfer-encoding" not in dict(scope["headers"]):
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name != b"transfer-encoding"]
+    return {**scope, "headers": [*kept, (b"content-length", str(length).encode())]}
+
+
+async def _read(scope: Message, receive: Receive) -> tuple[bytes, int] | None:
+    """The body and its length; None where it is beyond all measure. One over our limit is read and not kept: the routes refuse it by its
+    length."""
     stated = next((int(value[:18]) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
     kept, length, more = bytearray(), stated, stated <= READ_LIMIT
     received = 0
@@ -144,4 +157,4 @@ async def _read(scope: Message, receive: Receive) -> bytes | None:
         if length <= BODY_LIMIT:
             kept += message.get("body", b"")
         more = more and received <= READ_LIMIT
-    return None if length > READ_LIMIT else bytes(kept) if length <= BODY_LIMIT else b""
+    return None if length > READ_LIMIT else (bytes(kept) if length <= BODY_LIMIT else b"", length)

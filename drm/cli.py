@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import sys
 import time
 import webbrowser
@@ -13,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from drm import __version__, commands
+from drm import __version__, commands, logs
 from drm.errors import DRMError, EngineError, InvalidValueError
 from drm.signals import End, end_on_signals
 
@@ -67,10 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(settings: Settings, ended: End) -> None:
-    _log(settings.log_level)
+    token = settings.token.get_secret_value() if settings.token else None
+    logs.begin(settings.log_level, settings.log_format, [token] if token else [])
     # What is slow to import comes after the settings and the port are known to be good.
     from drm.address import DEFAULT_PREFIX
     from drm.serving import LiveDashboard, open_server, start_dashboard
+    from drm.sessions import Sessions
 
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(open_server(settings.host, settings.port, push=settings.push))
@@ -88,8 +89,8 @@ def _run(settings: Settings, ended: End) -> None:
         if ended.is_set():
             return
 
-        token = settings.token.get_secret_value() if settings.token else None
-        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts, "actions": settings.actions}
+        sessions = Sessions(token) if token else None
+        rules: dict[str, Any] = {"token": token, "further_hosts": settings.further_hosts, "actions": settings.actions, "sessions": sessions}
         live = stack.enter_context(LiveDashboard(state, settings.host, insecure=settings.insecure, **rules))
         start_dashboard(server, state, live=live.open if live.possible and not settings.push else None, **rules)
         if settings.mock and settings.simulate is None and settings.engine == "local":
@@ -182,14 +183,6 @@ def _warn(settings: Settings, port: int) -> None:
         logger.warning("--engine external without a token takes no report: set DRM_TOKEN (`openssl rand -hex 16` makes one), and restart")
     if settings.token is not None and len(settings.token.get_secret_value()) < SHORT_TOKEN:
         logger.warning("--token is shorter than %d characters: `openssl rand -hex 16` makes one that cannot be guessed", SHORT_TOKEN)
-
-
-def _log(level: str) -> None:
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for name in ("waitress", "uvicorn", "asyncio"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # distributed sets the levels of its own loggers when it is imported; this is the name under which it reads them before that.
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
 
 
 if __name__ == "__main__":

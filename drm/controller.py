@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +23,7 @@ from drm.decision import Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.engines.external import ExternalEngine
 from drm.errors import DRMError, InvalidValueError
+from drm.hidden import without_secrets
 from drm.history.archive import Archive
 from drm.history.lifetimes import Lifetimes
 from drm.history.remembered import Remembered
@@ -39,6 +41,7 @@ from drm.readings import default_bounds, fleet_series, fractions_of_capacity, ta
 from drm.scaler import Limits, Scaler
 from drm.snapshot import Snapshot
 from drm.tasks import CLOSED, TaskChange, TaskHandle
+from drm.tick_times import TickTimes
 
 if TYPE_CHECKING:
     from drm.history.store import HistoryStore
@@ -75,6 +78,8 @@ class Controller:
         """What is kept beyond RAM; None: nothing is."""
         self.state: Any = None
         """The one DRMState over this manager; it puts itself here."""
+        self.times = TickTimes()
+        """How long ticks and their phases take."""
         self._lock = threading.Lock()
         self._ticking = threading.Lock()
         types = self.engine.worker_types if worker_types is None else worker_types
@@ -130,23 +135,36 @@ class Controller:
         with self._ticking:
             self._refuse_when_closed()
             now = max(now, self._ticked_at)
+            times = self.times
+            times.begin()
             self._begin(now)
             seen = self.engine.observe(now)
+            times.end_of("observe")
             with self._lock:
                 self._now = self._ticked_at = now
                 self._account(seen)
+                times.end_of("account")
                 started = self._pool.place(now)
+                times.end_of("place")
                 decision = self._scaler.decide(now, ready=self._ready)
+            times.end_of("decide")
             self._actuate(started, decision)
+            times.end_of("actuate")
             with self._lock:
                 self._version += 1
                 snapshot = self._freeze()
                 task_changes = self._pool.tasks.take_changes()
+            times.end_of("publish")
             self._record(snapshot, task_changes)
+            times.end_of("record")
             self._snapshot = snapshot
+            times.done()
             return snapshot
 
     def _account(self, seen: Observation) -> None:
+        if seen.departures:
+            # Reasons are words of providers; they go into tasks, lifetimes and the history.
+            seen = replace(seen, departures={worker_id: without_secrets(reason) for worker_id, reason in seen.departures.items()})
         self._ready = seen.ready
         self._members_changed = False
         self._pool.account(seen, self._now)

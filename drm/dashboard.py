@@ -12,14 +12,15 @@ from typing import Any
 from urllib.parse import quote
 
 import dash
-from flask import Blueprint, Flask, has_request_context, request
+from dash.exceptions import DependencyException
+from flask import Blueprint, Flask, Response, has_request_context, request
 
 from drm import layouts
 from drm.actions_api import ACTIONS_PATH
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
-from drm.guards import guard_callbacks, refuse, secure_headers, trust_of
+from drm.guards import LOGIN_PATH, guard_callbacks, logout_path, refuse, secure_headers, trust_of
 from drm.hosting import environment_token
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
@@ -96,7 +97,9 @@ def create_app(
         root = _root()
         feed = {
             "ticks": f"{root}{url_prefix}{TICKS_PATH}" if push else None,
-            "ping": f"{root}{under}/healthz",
+            # Behind the door, where there is one for this page: a session that has ended is told from a server that is gone.
+            "ping": LOGIN_PATH if logout_path() else f"{root}{under}/healthz",
+            "logout": logout_path(),
             "live": f"{root}{url_prefix}{LIVE_PATH}" if live else None,
             "export": f"{root}{under}{EXPORT_PATH}",
             "reports": f"{root}{under}",
@@ -112,11 +115,12 @@ def create_app(
     app.validation_layout = None
     views = ("worker_detail", "worker_spend", "lifetimes", "explanation", "ledger", "spending", "ladder", "orphans", "recommendations")
     parts = ("time_range", "moment", *views, *(("actions",) if actions else ()), *(("connect",) if reports else ()))
-    for name in ("shell", "header", "saving", *(tab.key for tab in TABS), *parts):
+    for name in ("shell", "header", "about", "saving", *(tab.key for tab in TABS), *parts):
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
-    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map)
+    _know_what_is_missing(app)
+    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, state.traffic)
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app
@@ -161,6 +165,21 @@ def _keep_to_one_process(flask_app: Flask, endpoints: Iterable[str], state: DRMS
     """After a fork these routes answer 503 and say why; each view stays behind whatever the host puts before it."""
     for endpoint in endpoints:
         flask_app.view_functions[endpoint] = _only_at_home(flask_app.ensure_sync(flask_app.view_functions[endpoint]), state)
+
+
+def _know_what_is_missing(app: dash.Dash) -> None:
+    """Answers 404 for a script that no library has; Dash itself answers 500, with its libraries' files in the log."""
+    endpoint = f"{app.config.routes_pathname_prefix}_dash-component-suites/<string:package_name>/<path:fingerprinted_path>"
+    views = app.server.view_functions
+    found = views[endpoint]
+
+    def script(**named: Any) -> Any:
+        try:
+            return found(**named)
+        except (DependencyException, OSError):
+            return Response("there is no such script\n", 404, mimetype="text/plain")
+
+    views[endpoint] = script
 
 
 def _only_at_home(view: Callable[..., Any], state: DRMState) -> Callable[..., Any]:

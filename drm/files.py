@@ -32,6 +32,7 @@ REMEDIES = {
 STAMP = "%Y%m%dT%H%M%S%f"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet takes a text that begins so for a formula."""
+CONTROLS = dict.fromkeys([*range(32), 127], " ")
 
 
 class ExportError(DRMError):
@@ -101,10 +102,11 @@ def prune(folder: Path, stem: str, suffix: str, keep: int) -> None:
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
-    """A table as CSV (RFC 4180, UTF-8). What is unknown is blank; a text that a spreadsheet would take for a formula gets an apostrophe."""
+    """A table as CSV (RFC 4180, UTF-8). What is unknown is blank; a text that a spreadsheet would take for a formula gets an apostrophe.
+    Control characters are blanks: a row is a line."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(header)
+    writer.writerow([_cell(name) for name in header])
     writer.writerows([_cell(value) for value in row] for row in rows)
     return text.getvalue().encode("utf-8", "replace")
 
@@ -112,7 +114,14 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
 def _cell(value: object) -> object:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+    if not isinstance(value, str):
+        return value
+    return f"'{without_controls(value)}" if value.startswith(FORMULA) else without_controls(value)
+
+
+def without_controls(text: str) -> str:
+    """The text with a blank for each control character of ASCII."""
+    return text.translate(CONTROLS)
 
 
 def _write_new(path: Path, content: bytes) -> None:

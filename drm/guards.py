@@ -6,12 +6,14 @@ server that is ours alone.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from time import perf_counter
 from typing import Any, cast
 from urllib.parse import quote
 
-from flask import Flask, Response, redirect, request
+from flask import Flask, Response, current_app, has_request_context, redirect, request
 from markupsafe import escape
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
@@ -19,13 +21,16 @@ from werkzeug.wrappers import Response as AnyResponse
 from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
-from drm.trust import Refusal, Trust
+from drm.sessions import SESSION_SECONDS
+from drm.traffic import Traffic
+from drm.trust import Refusal, Trust, is_bearer
 
 logger = logging.getLogger(__name__)
 
 LOGIN_LIMIT = 16 * 1024
-LOGIN_PATH = "/login"
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
 EXTENSION = "drm.trust"
+ERROR_LIMIT = 300
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self' {hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -47,10 +52,10 @@ input, button {{ font: inherit; padding: .5rem .75rem; }}
 <button>Log in</button></form></body></html>"""
 
 
-def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]], traffic: Traffic) -> None:
     """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists.
 
-    `prefix` has both slashes. Dash itself answers 500, with a traceback in the log.
+    `prefix` has both slashes. Dash itself answers 500, with a traceback in the log. `traffic`: where the calls that pass are noted.
     """
     endpoint = f"{prefix}_dash-update-component"
     dispatch = app.view_functions[endpoint]
@@ -59,14 +64,27 @@ def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Ma
         refusal = refuse_call(request.mimetype, request.content_length, request.get_data, known())
         if refusal is not None:
             return _problem(refusal)
+        began = perf_counter()
         try:
-            return app.ensure_sync(dispatch)(*args, **kwargs)
+            answer = app.ensure_sync(dispatch)(*args, **kwargs)
         except (InvalidValueError, UnknownIdError) as error:
             # The structure is right, and a value is not: a page of an older version, or no page.
             logger.info("a callback was called with a value that it refuses: %s", error)
             return _problem(Refusal(400, str(error), kind="invalid-body"))
+        except Exception as error:
+            traffic.note(_asked(known()), perf_counter() - began, 0, " ".join(f"{type(error).__name__}: {error}".split())[:ERROR_LIMIT])
+            raise
+        traffic.note(_asked(known()), perf_counter() - began, answer.calculate_content_length() or 0)
+        return answer
 
     app.view_functions[endpoint] = guarded
+
+
+def _asked(known: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of the callback that this request calls, as in `header.show_health`."""
+    # Dash has read the body already: Flask keeps what it found.
+    function = inspect.unwrap(known[request.get_json()["output"]]["callback"])
+    return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
 
 
 def secure_headers(app: Flask, prefix: str, script_hashes: Iterable[str]) -> None:
@@ -100,9 +118,11 @@ def protect(app: Flask, trust: Trust) -> None:
             if request.method == "POST":
                 return _log_in(trust)
             return redirect("/") if trust.knows(request.cookies) else _form("", "/")
+        if request.path == LOGOUT_PATH and request.method == "POST":
+            return _log_out(trust)
         authorization = request.headers.get("Authorization", "")
         refusal = trust.refuse_stranger(authorization, request.cookies, request.remote_addr or "")
-        if refusal is not None and _is_page() and authorization.partition(" ")[0].lower() != "bearer":
+        if refusal is not None and _is_page() and not is_bearer(authorization):
             return _form("", request.full_path.rstrip("?"))
         return None if refusal is None else _problem(refusal)
 
@@ -124,6 +144,12 @@ def trust_of(app: Flask) -> Trust | None:
     return cast("Trust | None", app.extensions.get(EXTENSION))
 
 
+def logout_path() -> str | None:
+    """Where the browser that asks now logs out; None where it was let in without a cookie of ours."""
+    trust = trust_of(current_app) if has_request_context() else None
+    return LOGOUT_PATH if trust is not None and trust.has_door and trust.knows(request.cookies) else None
+
+
 def _log_in(trust: Trust) -> AnyResponse:
     if (request.content_length or 0) > LOGIN_LIMIT:
         return Response(f"a login has at most {LOGIN_LIMIT} bytes\n", 413, mimetype="text/plain")
@@ -133,10 +159,22 @@ def _log_in(trust: Trust) -> AnyResponse:
         message = "Too many wrong tokens: wait a minute." if refusal.status == 429 else "That is not the token of this program."
         return _form(message, target, refusal.status)
     response = redirect(target, 303)
+    _set_cookie(response, trust, trust.sessions.begin(), SESSION_SECONDS)
+    return response
+
+
+def _log_out(trust: Trust) -> AnyResponse:
+    """Needs no session: one that has ended already is ended. A page of another site cannot ask for it."""
+    trust.sessions.end(request.cookies.get(trust.sessions.cookie, ""))
+    response = redirect(LOGIN_PATH, 303)
+    _set_cookie(response, trust, "", 0)
+    return response
+
+
+def _set_cookie(response: AnyResponse, trust: Trust, value: str, seconds: int) -> None:
     # Whoever made this header up has only made the cookie stricter.
     is_secure = request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
-    response.set_cookie(trust.cookie, trust.session, httponly=True, samesite="Strict", secure=is_secure, path="/")
-    return response
+    response.set_cookie(trust.sessions.cookie, value, max_age=seconds, httponly=True, samesite="Strict", secure=is_secure, path="/")
 
 
 def _form(message: str, target: str, status: int = 401) -> Response:

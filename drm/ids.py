@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 LOCATION = "drm-location"
+ABOUT_KEY = "about"
+"""Key of the ticks of "About this dashboard"."""
+ABOUT, ABOUT_OPEN, ABOUT_TITLE = "drm-about", "drm-about-open", "drm-about-title"
+ABOUT_FACTS, ABOUT_PHASES = "drm-about-facts", "drm-about-phases"
 INTERVAL = "drm-interval"
 TABS = "drm-tabs"
 RANGE = "drm-range"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from drm.decision import Action, Kind, Outcome
 from drm.errors import InvalidValueError
-from drm.model import FloatArray
+from drm.model import NAME_LIMIT, FloatArray
 
 LIMIT = 1000
 """The most decisions that one query returns."""
@@ -65,7 +65,7 @@ class Query:
         ):
             for word in words_of(value) or ():
                 if word not in known:
-                    raise InvalidValueError(f"{name} must be one of {', '.join(known)}, got {word!r}")
+                    raise InvalidValueError(f"{name} must be one of {', '.join(known)}, got {str(word)[:NAME_LIMIT]!r}")
         if math.isnan(self.as_of) or math.isnan(self.since) or math.isnan(self.until) or self.since > self.until:
             raise InvalidValueError(f"a query's time runs from since to until, got {self.since} to {self.until}")
         if not 1 <= self.limit <= LIMIT:

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from flask import Flask, Response
 
@@ -152,9 +152,11 @@ class MonitoringDashboard:
         refuse_strangers(self.host, token, insecure=False, named="host", remedies=remedies)
         folder = _made(self.dashboard_dir)
         from drm.server import Server, create_standalone
+        from drm.sessions import Sessions
 
         server = stack.enter_context(Server(self.host, self._asked_port))
-        flask_app = create_standalone(self.host, None, token=token, further_hosts=further_hosts)
+        rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "sessions": Sessions(token) if token else None}
+        flask_app = create_standalone(self.host, None, **rules)
         integration = self._integration
         if integration is None:
             _without_dashboard(flask_app)
@@ -166,7 +168,7 @@ class MonitoringDashboard:
             if not integration.running:
                 integration.start()
                 stack.callback(integration.stop)
-            live = stack.enter_context(LiveDashboard(integration.state, self.host, token=token, further_hosts=further_hosts))
+            live = stack.enter_context(LiveDashboard(integration.state, self.host, **rules))
             mount(flask_app, integration.state, URL_PREFIX, api_prefix="", live=live.open if live.possible else None)
         present = {rule.rule for rule in flask_app.url_map.iter_rules()}
         paths = tuple((path, meaning) for path, meaning in PATHS if path in present)

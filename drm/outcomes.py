@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drm.fleet import Fleet
+from drm.hidden import without_secrets
 from drm.ledger import Ledger
 from drm.model import STATE_CODE
 from drm.observation import LAUNCH_TIMEOUT_SECONDS, LaunchReport
@@ -139,8 +140,9 @@ def _retired(worker_ids: tuple[str, ...], kept: list[str], now: float) -> dict[s
 
 
 def _one_line(error: str) -> str:
-    """What a provider said, without control characters, cut."""
-    return " ".join("".join(one if one.isprintable() else " " for one in error[: 4 * ERROR_LIMIT]).split())[:ERROR_LIMIT]
+    """What a provider said, without secrets and control characters, cut."""
+    said = without_secrets(error[: 4 * ERROR_LIMIT])
+    return " ".join("".join(one if one.isprintable() else " " for one in said).split())[:ERROR_LIMIT]
 
 
 def _is_here(fleet: Fleet, worker_id: str) -> bool:

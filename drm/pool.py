@@ -30,6 +30,9 @@ RUNNING, CORDONED, DRAINING, LOST = (STATE_CODE[state] for state in ("running", 
 MAX_REQUEUES = 3
 """How often a task whose worker went is queued again before it is lost."""
 
+MOST_USED = 1e18
+"""Of any resource, in its unit: an exabyte of memory. More is a mistake of who measured."""
+
 LOST_KEPT_SECONDS = 600.0
 """How long a worker that went without being asked to stays in view."""
 
@@ -69,7 +72,7 @@ class Pool:
         fleet.states[rows] = np.where(keep, ours, seen.states)
         fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = (
             seen.capacity,
-            seen.used,
+            measured(seen.used),
             seen.occupied,
             seen.slots,
         )
@@ -272,3 +275,8 @@ class Pool:
 
     def _line_reason(self, request: Resources) -> str:
         return "waits for a worker with room" if self.is_feasible(request) else self._feasibility.reason(request)
+
+
+def measured(used: FloatArray) -> FloatArray:
+    """What an engine says is in use, (n, 4); NaN, which is not measured, where no machine could use so much, or less than nothing."""
+    return np.where((used >= 0) & (used <= MOST_USED), used, np.nan)

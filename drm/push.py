@@ -15,11 +15,14 @@ from werkzeug.http import parse_cookie
 
 from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
 from drm.state import DRMState
-from drm.trust import Refusal, Trust, refuse_other_origin
+from drm.trust import Refusal, Trust, is_bearer, refuse_other_origin
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+
+POLICY_VIOLATION = 1008
+"""The code that a websocket is closed with when its session has ended (RFC 6455, 7.4.1)."""
 
 BEAT_SECONDS = 2.0
 """A page that is sent no tick is told so often that the server is there."""
@@ -31,10 +34,12 @@ MOST_VIEWERS = 1_000
 class _Viewer:
     """One page that watches. Lives in the server's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_stay: Callable[[], bool]) -> None:
         self.asks = False
         self.gone = False
         self.changed = asyncio.Event()
+        self.may_stay = may_stay
+        """Whether its session has not ended."""
 
     async def hear(self, receive: Receive) -> None:
         """Notes what comes from the page until it is gone."""
@@ -79,7 +84,7 @@ class Ticks:
         if refusal is not None:
             await _refuse_handshake(refusal, scope["path"], send)
             return
-        viewer = _Viewer()
+        viewer = _Viewer(self._stay(scope))
         self._viewers.add(viewer)
         hearing = None
         try:
@@ -94,6 +99,9 @@ class Ticks:
     async def _tell(self, viewer: _Viewer, send: Send) -> None:
         told = -1
         while not viewer.gone:
+            if not viewer.may_stay():
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+                return
             if viewer.asks and told != self._turn:
                 viewer.asks, told = False, self._turn
                 await send({"type": "websocket.send", "text": json.dumps({"version": self._version})})
@@ -105,9 +113,17 @@ class Ticks:
             except TimeoutError:
                 await send({"type": "websocket.send", "text": "{}"})
 
+    def _stay(self, scope: Message) -> Callable[[], bool]:
+        """What says, as long as it is open, whether a websocket may stay: who showed the token may, a cookie's session ends."""
+        trust, headers = self._trust, _headers(scope)
+        if trust is None or not trust.has_door or is_bearer(headers.get("authorization", "")):
+            return lambda: True
+        cookies = parse_cookie(headers.get("cookie"))
+        return lambda: trust.knows(cookies)
+
     def _refuse(self, scope: Message) -> Refusal | None:
         """The rules for every other request hold for the handshake as well; a page of another origin is always refused."""
-        headers = {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
+        headers = _headers(scope)
         host, origin = headers.get("host", ""), headers.get("origin")
         refusal = refuse_other_origin(host, origin)
         if self._trust is not None:
@@ -128,6 +144,10 @@ async def _refuse_handshake(refusal: Refusal, path: str, send: Send) -> None:
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "websocket.http.response.start", "status": kind.status, "headers": headers})
     await send({"type": "websocket.http.response.body", "body": body})
+
+
+def _headers(scope: Message) -> dict[str, str]:
+    return {name.decode("latin1").lower(): value.decode("latin1") for name, value in scope["headers"]}
 
 
 def _address(scope: Message) -> str:

@@ -99,10 +99,15 @@ class Runner:
 
     def _run(self) -> None:
         began = time.monotonic()
-        wait = 0.0
+        wait = due = 0.0
+        missed = 0
         while not self._stopping.wait(wait):
+            self._state.manager.times.started(time.monotonic() - began - due, missed)
             self._state.advance(self._clock())
-            wait = seconds_to_next(time.monotonic() - began, self.interval_seconds)
+            elapsed = time.monotonic() - began
+            wait = seconds_to_next(elapsed, self.interval_seconds)
+            missed = round((elapsed + wait - due) / self.interval_seconds) - 1
+            due = elapsed + wait
 
 
 def seconds_to_next(elapsed_seconds: float, interval_seconds: float) -> float:

@@ -18,6 +18,7 @@ from drm.decision import Band, Blocker, Bounds, Flip, ScalingDecision, Step
 from drm.demand import Demand, read_demand
 from drm.errors import InvalidValueError
 from drm.forecast import DemandHistory
+from drm.hidden import without_secrets
 from drm.ledger import Ledger
 from drm.model import Resources
 from drm.observation import LaunchReport, Notice
@@ -131,7 +132,8 @@ class Scaler:
 
     def keep_notice(self, now: float, notice: Notice, *, ready: bool) -> None:
         """What a provider or a worker did or said by itself, likewise."""
-        self._keep(now, notice.code, notice.text, notice.worker_ids, ready=ready, actor=notice.actor, provider=notice.provider)
+        text = without_secrets(notice.text)
+        self._keep(now, notice.code, text, notice.worker_ids, ready=ready, actor=notice.actor, provider=notice.provider)
 
     def _keep(self, now: float, code: str, change: str, worker_ids: tuple[str, ...], *, ready: bool, **told: str | None) -> None:
         demand = self._read_demand()

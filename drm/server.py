@@ -12,6 +12,7 @@ from flask import Flask, redirect
 from drm.calls import BODY_LIMIT
 from drm.errors import DRMError, InvalidValueError
 from drm.guards import protect
+from drm.sessions import Sessions
 from drm.trust import Trust, names_of
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Server:
             raise DRMError("this Server was started already: make a new one")
         from waitress import create_server
 
+        from drm.request_parser import Channel
+
         # Measured: with waitress' defaults 100 open tabs starve each other, and its select() ends at 1024 sockets.
         self._server = create_server(
             application,
@@ -66,6 +69,7 @@ class Server:
             clear_untrusted_proxy_headers=True,
             ident="drm",
         )
+        self._server.channel_class = Channel
         self._thread = threading.Thread(target=self._server.run, name="drm-server", daemon=True)
         self._thread.start()
 
@@ -88,13 +92,20 @@ class Server:
         self.stop()
 
 
-def create_standalone(host: str, url_prefix: str | None, *, token: str | None = None, further_hosts: tuple[str, ...] = ()) -> Flask:
+def create_standalone(
+    host: str,
+    url_prefix: str | None,
+    *,
+    token: str | None = None,
+    further_hosts: tuple[str, ...] = (),
+    sessions: Sessions | None = None,
+) -> Flask:
     """The Flask application of a server that is ours alone: its guards, and the way from `/` to where the dashboard will be mounted.
 
-    None for `url_prefix`: whoever asked for it puts a page of their own at `/`.
+    None for `url_prefix`: whoever asked for it puts a page of their own at `/`. `sessions`: those of another server of the same token.
     """
     flask_app = Flask("drm.server", static_folder=None)
-    protect(flask_app, Trust({*names_of(host), *further_hosts}, token))
+    protect(flask_app, Trust({*names_of(host), *further_hosts}, token, sessions=sessions))
 
     if url_prefix is not None:
         flask_app.add_url_rule("/", "to_dashboard", lambda: redirect(url_prefix, 302))

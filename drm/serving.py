@@ -11,6 +11,7 @@ from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.hosting import fits_a_header, is_loopback, refuse_strangers
 from drm.server import Server, create_standalone
+from drm.sessions import Sessions
 from drm.state import DRMState
 
 REMEDIES = "pass a token, or insecure=True to let everybody in"
@@ -34,6 +35,7 @@ def start_dashboard(
     *,
     token: str | None = None,
     further_hosts: tuple[str, ...] = (),
+    sessions: Sessions | None = None,
     url_prefix: str = DEFAULT_PREFIX,
     live: Callable[[str], str] | None = None,
     actions: bool = False,
@@ -41,12 +43,12 @@ def start_dashboard(
     """Answers for the dashboard from now on: the page at the prefix, to which `/` leads, and `/healthz`, `/readyz` and `/api/v1`.
 
     `live`: opens a live dashboard from a page that polls, as in `mount`; `actions`: whether the pool may be changed from the page and the
-    API.
+    API. `sessions`: those of another server of the same token.
     """
     # What is slow to import comes after the port is known to be good.
     from drm.dashboard import mount
 
-    flask_app = create_standalone(server.host, url_prefix, token=token, further_hosts=further_hosts)
+    flask_app = create_standalone(server.host, url_prefix, token=token, further_hosts=further_hosts, sessions=sessions)
     mount(flask_app, state, url_prefix, api_prefix="", push=server.pushes, live=live, actions=actions)
     application: Any = flask_app
     if server.pushes:
@@ -64,6 +66,7 @@ def serve(
     push: bool = False,
     token: str | None = None,
     further_hosts: tuple[str, ...] = (),
+    sessions: Sessions | None = None,
     url_prefix: str = DEFAULT_PREFIX,
     insecure: bool = False,
     actions: bool = False,
@@ -75,7 +78,8 @@ def serve(
     _check_door(host, token, insecure)
     server = open_server(host, port, push=push)
     try:
-        start_dashboard(server, state, token=token, further_hosts=further_hosts, url_prefix=url_prefix, actions=actions)
+        rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "sessions": sessions, "actions": actions}
+        start_dashboard(server, state, url_prefix=url_prefix, **rules)
     except BaseException:
         server.stop()
         raise
@@ -85,7 +89,8 @@ def serve(
 class LiveDashboard:
     """A pushed server of a state that starts when somebody first asks for it: `mount(app, state, live=live.open)`. `stop` ends it.
 
-    HostError where other machines reach the host and there is no token; `insecure=True` lets everybody in.
+    `sessions`: those of the server that the asking page is of. HostError where other machines reach the host and there is no token;
+    `insecure=True` lets everybody in.
     """
 
     def __init__(
@@ -96,12 +101,14 @@ class LiveDashboard:
         *,
         token: str | None = None,
         further_hosts: tuple[str, ...] = (),
+        sessions: Sessions | None = None,
         insecure: bool = False,
         actions: bool = False,
     ) -> None:
         _check_door(host, token, insecure)
         self._state, self._host, self._port = state, host, port
-        self._rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "insecure": insecure, "actions": actions}
+        self._rules: dict[str, Any] = {"token": token, "further_hosts": further_hosts, "sessions": sessions, "insecure": insecure}
+        self._rules["actions"] = actions
         self._lock = threading.Lock()
         self._server: Server | None = None
 

@@ -43,6 +43,7 @@ RULES = {
     "retention_days": "it must be a number of days, more than 0 and at most 3650",
     "engine": "it must be one of these: local, external",
     "log_level": "it must be one of these: debug, info, warning, error",
+    "log_format": "it must be one of these: text, json",
 }
 """What is said where a value is not even of the right type."""
 
@@ -107,6 +108,7 @@ class Settings(BaseSettings):
     push: bool = Field(False, description="push each tick to open pages over a websocket, instead of being polled; needs the extra `push`")
     open: bool = Field(False, description="open the page in a browser")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
+    log_format: Literal["text", "json"] = Field("text", description="a log line as text, or as a JSON object")
     config: Path | None = Field(None, description=f"a file of settings instead of {CONFIG} in the working directory")
     version: bool = Field(False, description="print the version and end")
 

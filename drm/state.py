@@ -17,16 +17,19 @@ from drm.cloud.manager import CloudProviderManager
 from drm.cloud.totals import Totals
 from drm.decision import Kind, ScalingDecision
 from drm.errors import DRMError, FutureError, InvalidValueError
+from drm.hidden import without_secrets
 from drm.history.lifetimes import Lifetime, Lifetimes, Newest
 from drm.history.recording import Recording
 from drm.ledger import Ledger
 from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
+from drm.own_process import OwnProcess
 from drm.past_view import PastView, moment_text
 from drm.period_spend import PeriodSpend
 from drm.snapshot import Snapshot
 from drm.task_usage import UsageView
+from drm.traffic import Traffic
 from drm.view import View
 from drm.windows import Windows
 
@@ -48,6 +51,10 @@ class Health:
     """Why it did not."""
     errors: int = 0
     """Ticks that failed, since the start."""
+    last_error: str = ""
+    """Why the last one of them did."""
+    last_error_monotonic: float = math.nan
+    """When that was, by `time.monotonic()`."""
     last_tick_at: float = math.nan
     ticked_monotonic: float = math.nan
     """When that was by `time.monotonic()`, for its age: a wall clock may have been set since."""
@@ -90,6 +97,9 @@ class DRMState(Windows):
         self._explained: tuple[int, ScalingDecision] | None = None
         self._listeners: dict[object, Callable[[], object]] = {}
         self._past = lru_cache(maxsize=MOMENTS_KEPT)(partial(PastView, manager))
+        self.traffic = Traffic()
+        """What pages ask of the servers over this state."""
+        self.process = OwnProcess()
         self.runner: object | None = None
         """The Runner that ticks this state, if one is attached."""
 
@@ -285,7 +295,16 @@ class DRMState(Windows):
 
     def _note_failure(self, error: Exception, tick_seconds: float) -> None:
         health = self._health
-        self._health = replace(health, ok=False, error=_sentence(error), errors=health.errors + 1, tick_seconds=tick_seconds)
+        told = _sentence(error)
+        self._health = replace(
+            health,
+            ok=False,
+            error=told,
+            errors=health.errors + 1,
+            tick_seconds=tick_seconds,
+            last_error=told,
+            last_error_monotonic=time.monotonic(),
+        )
         if time.monotonic() - self._logged_at >= LOG_EVERY_SECONDS:
             self._logged_at = time.monotonic()
             logger.exception("a tick failed, %d so far; the next one runs", self._health.errors)
@@ -301,5 +320,5 @@ class DRMState(Windows):
 
 def _sentence(error: Exception) -> str:
     """The error in one line."""
-    text = " ".join(str(error).split())
+    text = " ".join(without_secrets(str(error)).split())
     return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:500]

@@ -5,8 +5,6 @@ A rule answers with a Refusal, or with None where the request may pass.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import math
 import socket
 import time
@@ -15,6 +13,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import psutil
+
+from drm.sessions import Sessions, same_secret
 
 WRONG_TOKENS_PER_MINUTE = 20
 ADDRESSES_KEPT = 10_000
@@ -39,18 +39,22 @@ class Refusal:
 class Trust:
     """The host names that are ours, and the token that opens the door; no token: the door is open. Who tries many tokens has to wait.
 
-    The cookie of a session holds a value that is derived from the token, never the token.
+    `sessions`: those of another server with the same token, so that who logs out there is logged out here (None: its own).
     """
 
-    def __init__(self, hosts: Iterable[str], token: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[str],
+        token: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sessions: Sessions | None = None,
+    ) -> None:
         self._hosts = {host_name(host) for host in hosts} | LOOPBACK
-        self._token = None if token is None else token.encode()
+        self._token = token
         self._clock = clock
+        self.sessions = sessions or Sessions(token or "")
         self._wrong: dict[str, tuple[float, int]] = {}
         """When the present minute of an address began, and how many wrong tokens came from it since."""
-        self.session = hmac.digest(self._token or b"", b"drm session", hashlib.sha256).hex()
-        # Cookies know no ports: two servers on one machine must not take each other's away.
-        self.cookie = f"drm_session_{hmac.digest(self._token or b'', b'drm cookie', hashlib.sha256).hex()[:8]}"
 
     @property
     def has_door(self) -> bool:
@@ -69,14 +73,13 @@ class Trust:
         """Only who shows the token as Bearer, or the cookie that was given for it."""
         if not self.has_door:
             return None
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() == "bearer":
-            return self.refuse_token(given.strip(), address)
+        if is_bearer(authorization):
+            return self.refuse_token(authorization.partition(" ")[2].strip(), address)
         return None if self.knows(cookies) else Refusal(401, "send the token: Authorization: Bearer TOKEN")
 
     def knows(self, cookies: Mapping[str, str]) -> bool:
-        """Whether the session's cookie is among them."""
-        return hmac.compare_digest(cookies.get(self.cookie, "").encode(), self.session.encode())
+        """Whether the cookie of a session that has not ended is among them."""
+        return self.sessions.knows(cookies.get(self.sessions.cookie, ""))
 
     def refuse_token(self, given: str, address: str) -> Refusal | None:
         """Only the token; and from an address that sent many wrong ones not even that, for the rest of its minute."""
@@ -86,12 +89,17 @@ class Trust:
             began, wrong = now, 0
         if wrong >= WRONG_TOKENS_PER_MINUTE:
             return Refusal(429, "too many wrong tokens: wait a minute", math.ceil(began + 60 - now))
-        if hmac.compare_digest(given.encode(), self._token or b""):
+        if same_secret(given, self._token or ""):
             return None
         if len(self._wrong) >= ADDRESSES_KEPT:
             self._wrong.clear()
         self._wrong[address] = (began, wrong + 1)
         return Refusal(401, "that is not the token this program was started with")
+
+
+def is_bearer(authorization: str) -> bool:
+    """Whether the header is to hold a token."""
+    return authorization.partition(" ")[0].lower() == "bearer"
 
 
 def refuse_other_origin(host: str, origin: str | None) -> Refusal | None:

@@ -12,7 +12,7 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.address import CHOICES
-from drm.layouts import actions, moment, saving, summary, time_range
+from drm.layouts import about, actions, moment, saving, summary, time_range
 from drm.layouts.panel import Panel
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, RANGES, REFRESHES, TABS
 
@@ -21,8 +21,8 @@ TABS_NAME: dict[str, Any] = {"aria-label": "Tabs"}
 
 def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], notices: Sequence[Component] = ()) -> Component:
     """The whole page; `panels`: the content of each tab, by key; `feed`: the path of the `ticks`, None where the page polls, of the
-    `ping`, of a `live` dashboard to open and of the `actions`, if there are any, and of the data to `export`; `notices`: what else
-    is to be said above the tabs."""
+    `ping`, of a `live` dashboard to open and of the `actions`, if there are any, of the data to `export`, and of the `logout`, None where
+    there is none; `notices`: what else is to be said above the tabs."""
     changes = feed.get("actions")
     return html.Div(
         [
@@ -32,11 +32,13 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], n
             dcc.Store(id=ids.HEALTH),
             dcc.Store(id=ids.FEED, data=feed),
             *time_range.stores(),
+            *about.stores(),
             *(dcc.Store(id=store(ids.SHELL_KEY)) for store in (ids.tick, ids.busy)),
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
             html.Header([_brand(), _controls(acting=bool(changes))], className="drm-header"),
+            about.layout(feed["logout"]),
             time_range.span_panel(),
             *(actions.panel(changes) if changes else []),
             moment.layout(),
@@ -91,6 +93,7 @@ def _controls(*, acting: bool) -> Component:
                 str(DEFAULT_REFRESH),
             ),
             _choice(ids.THEME, "Theme", [{"label": name, "value": name} for name in ("auto", "light", "dark")], "auto"),
+            about.button(),
         ],
         className="drm-controls",
     )

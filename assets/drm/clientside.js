@@ -145,6 +145,9 @@
         return moved;
     }
 
+    /* What this page calls itself, so that the server can say how many look on. */
+    const PAGE = Math.random().toString(36).slice(2) + Date.now().toString(36);
+
     const PLAY_GAP = 10, BRUSHES = 20, SHORTEST_RANGE = 10;
     let playedAt = 0;
 
@@ -176,7 +179,7 @@
             return keys.map((key, index) => {
                 const visible = index === 0 || key === tab;
                 if (!visible) return NO_UPDATE();
-                if (mayHand(key, clockOnly, busy[index])) return { n: n || 0, range: range, at: at, scheme: colours, sent: Date.now() };
+                if (mayHand(key, clockOnly, busy[index])) return { n: n || 0, range: range, at: at, scheme: colours, sent: Date.now(), page: PAGE };
                 document.dispatchEvent(new Event("drm-skipped"));
                 return NO_UPDATE();
             });
@@ -342,6 +345,13 @@
             if (!decision || !tick || !mayHand("relayDecision", !opened && !moved, busy)) return [!decision, NO_UPDATE()];
             if (opened) bringIntoView(window.dash_clientside.callback_context.outputs_list[0].id);
             return [false, Object.assign({}, tick, { decision: decision })];
+        },
+
+        /* The panel about the dashboard gets the header's tick while it is open. */
+        relayAbout: function (tick, clicks, busy) {
+            const open = (clicks || 0) % 2 === 1, opened = triggered().some((prop) => prop.startsWith(inputId(1) + "."));
+            const told = open && tick && mayHand("relayAbout", !opened, busy);
+            return [!open, String(open), told ? tick : NO_UPDATE()];
         },
 
         span: function (times) {

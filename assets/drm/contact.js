@@ -5,7 +5,7 @@
     const WATCH = 500, SILENCE = 1500, PING_TIMEOUT = 2000, PING_EVERY = 1000, SOCKET_SILENCE = 4000, RETRY = { first: 500, most: 5000 };
 
     const page = {
-        ids: {}, feed: {}, period: 0, due: 0, heardAt: 0, pingedAt: 0, watchedAt: 0, lostAt: null,
+        ids: {}, feed: {}, period: 0, due: 0, heardAt: 0, pingedAt: 0, watchedAt: 0, lostAt: null, shut: false,
         socket: null, socketAt: 0, pushed: false, broken: false, arrived: false, retry: RETRY.first, timer: 0,
         health: null, healthAt: 0, said: {},
     };
@@ -23,13 +23,14 @@
     }
 
     function clockProps() {
-        const props = { disabled: page.period === 0 || page.pushed || page.lostAt !== null };
+        const props = { disabled: page.period === 0 || page.pushed || page.shut || page.lostAt !== null };
         return page.period ? Object.assign(props, { interval: page.period }) : props;
     }
 
     function wayProps() {
         const late = "drm-way drm-health-late";
         if (page.lostAt !== null) return { children: "trying again", className: late };
+        if (page.shut) return { children: "", className: "drm-way" };
         if (page.period === 0) return { children: "paused", className: "drm-way" };
         const every = seconds(page.period);
         if (page.pushed) return { children: page.period > 1000 ? "pushed, at most every " + every : "pushed", className: "drm-way" };
@@ -44,6 +45,7 @@
             const data = dataAt === null ? "" : ": the data is of " + clock(dataAt);
             return { children: "no contact with the server since " + clock(page.lostAt) + data, className: bad };
         }
+        if (page.shut) return { children: "your session has ended: reload the page to log in", className: bad };
         if (!health) return { children: "connecting…", className: "drm-health" };
         if (dataAt === null) {
             return { children: health.error ? "cannot start: " + health.error : "starting…", className: health.error ? bad : "drm-health" };
@@ -100,7 +102,7 @@
     }
 
     function connect() {
-        if (!page.feed.ticks || page.socket) return;
+        if (!page.feed.ticks || page.socket || page.shut) return;
         const url = new URL(page.feed.ticks, location.href);
         url.protocol = url.protocol.replace("http", "ws");
         const socket = page.socket = new WebSocket(url);
@@ -137,13 +139,24 @@
         if (page.period) draw();
     }
 
-    /* Any answer is contact, a refusal too. */
+    /* Any answer is contact, a refusal too. A door that asks for the token again says that this page's session has ended: only then is
+       nothing asked for any more but whether it was opened again, in another tab of the browser. */
+    function noteDoor(isShut) {
+        if (page.shut === isShut) return;
+        page.shut = isShut;
+        sayAll();
+        if (isShut) return;
+        connect();
+        if (page.period) draw();
+    }
+
     async function ping() {
         if (Date.now() - page.pingedAt < PING_EVERY) return;
         page.pingedAt = Date.now();
         try {
-            await fetch(page.feed.ping, { cache: "no-store", signal: AbortSignal.timeout(PING_TIMEOUT) });
+            const answer = await fetch(page.feed.ping, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(PING_TIMEOUT) });
             heard();
+            noteDoor(answer.status === 401);
         } catch (_) {
             if (page.lostAt === null && Date.now() - page.heardAt > PING_EVERY) page.lostAt = page.heardAt;
             sayAll();

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from drm.errors import CredentialsError, NoAnswerError, NoInstancesError, ProviderError, ThrottledError
+from drm.hidden import without_secrets
 
 T = TypeVar("T")
 
@@ -77,13 +78,13 @@ def translated(name: str, call: Callable[[], T]) -> T:
     except ResponseParserError:
         raise NoAnswerError(f"{name} answered something that is not its API: is the endpoint right?") from None
     except exceptions.BotoCoreError as error:
-        raise ProviderError(f"{name}: {error}") from None
+        raise ProviderError(f"{name}: {without_secrets(str(error))}") from None
 
 
 def of_answer(name: str, response: Any, operation: str) -> ProviderError:
     """The error for an answer of AWS that is one."""
     told = response.get("Error", {})
-    code, message = str(told.get("Code", "")), str(told.get("Message", ""))
+    code, message = str(told.get("Code", "")), without_secrets(str(told.get("Message", "")))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in CREDENTIALS:
         clock = ", or the clock of this machine is wrong" if code == "RequestExpired" else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from drm.errors import CredentialsError, NoAnswerError, NoInstancesError, ProviderError, ThrottledError
+from drm.hidden import without_secrets
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def _of_words(name: str, said: str, status: int) -> ProviderError:
     if status in (401, 403):
         return CredentialsError(f"{name} does not accept the credentials, or they do not allow this (HTTP {status})")
     if any(word in said.lower() for word in SHORT):
-        return NoInstancesError(said)
+        return NoInstancesError(without_secrets(said))
     if status >= 500:
         return NoAnswerError(f"{name} failed to answer (HTTP {status})")
-    return ProviderError(f"{name}: {said}")
+    return ProviderError(f"{name}: {without_secrets(said)}")

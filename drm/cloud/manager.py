@@ -21,6 +21,7 @@ from drm.cloud.orphans import Orphans, find_orphans
 from drm.cloud.provider import Instance, PlainProvider, Provider
 from drm.cloud.totals import Problem, Totals, in_order, lines_of
 from drm.errors import InvalidValueError
+from drm.hidden import without_secrets
 from drm.model import STATE_CODE, InstanceKind, WorkerType
 from drm.snapshot import Snapshot, Source
 
@@ -53,7 +54,7 @@ class _Polled:
             kinds = [self._number(one) for one in instances]
             states = [STATE_CODE[one.state] for one in instances]
         except Exception as error:
-            told = " ".join(str(error).split()) or type(error).__name__
+            told = " ".join(without_secrets(str(error)).split()) or type(error).__name__
             self.problem = Problem(self.provider.name, now, told[:ERROR_LIMIT])
             return
         self.problem, self.instances = None, instances

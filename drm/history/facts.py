@@ -42,6 +42,11 @@ class Facts:
     """Files beside it that were put aside because they were damaged."""
 
 
+def size_bytes(file: HistoryFile) -> int:
+    """What the history takes of the disk, with its log."""
+    return _size(file.path) + file.log_bytes
+
+
 def facts(file: HistoryFile) -> Facts:
     """Of an open file. HistoryFileError where it cannot be read."""
     told = dict(file.read("SELECT name, value FROM meta"))

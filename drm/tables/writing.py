@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from drm.errors import InvalidValueError
-from drm.files import FORMULA, ExportError
+from drm.files import FORMULA, ExportError, without_controls
 from drm.tables.table import Block, Kind, Table, Values
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def _written(name: str, kind: Kind, form: Format) -> str:
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """Names of which no two differ in upper and lower case only, which SQL does not tell apart: some hold those of providers."""
+    """Names of which no two differ in upper and lower case only, which SQL does not tell apart, and which are lines: some hold those of
+    providers."""
     seen: dict[str, int] = {}
     distinct = []
-    for name in names:
+    for name in map(without_controls, names):
         seen[name.lower()] = seen.get(name.lower(), 0) + 1
         distinct.append(name if seen[name.lower()] == 1 else f"{name} ({seen[name.lower()]})")
     return distinct

@@ -7,13 +7,15 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.parse import urlencode
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -39,8 +41,37 @@ def server() -> Iterator[Server]:
     state = DRMState(manager)
     for tick in range(60):
         state.advance(60.0 * tick)
-    with serve(state, port=0) as server, Runner(state, 0.2, SteppedClock(3600.0, 12.0)):
+    with serve(state, port=0) as server, Runner(state, 0.2, SteppedClock(3600.0, 12.0)), looked_at(server.url):
         yield server
+
+
+@contextmanager
+def looked_at(url: str) -> Iterator[None]:
+    """A page that asks for the header five times a second, as a browser does."""
+    page = f"{url}/drm-dashboard/"
+    with urlopen(f"{page}_dash-dependencies", timeout=10) as answer:
+        (header,) = [one for one in json.load(answer) if "drm-health.data" in one["output"]]
+    names = [part.rsplit(".", 1) for part in header["output"].strip(".").split("...")]
+    tick = {"range": "15m", "scheme": "light", "page": "a-page"}
+    body = {
+        "output": header["output"],
+        "outputs": [{"id": name, "property": prop} for name, prop in names],
+        "inputs": [{**header["inputs"][0], "value": tick}],
+        "changedPropIds": ["drm-shell-tick.data"],
+    }
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.2):
+            urlopen(Request(f"{page}_dash-update-component", json.dumps(body).encode(), {"Content-Type": "application/json"})).close()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        done.set()
+        asking.join()
 
 
 @pytest.fixture(scope="module")

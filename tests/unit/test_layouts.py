@@ -46,7 +46,7 @@ def by_id(node: Tree) -> dict[str, Tree]:
 def page() -> Tree:
     """The whole page."""
     panels = {tab.key: import_module(f"drm.layouts.{tab.key}").layout() for tab in TABS}
-    return tree(shell.layout(panels, {"ticks": None, "ping": "/healthz", "live": None, "export": "/api/v1/export"}))
+    return tree(shell.layout(panels, {"ticks": None, "ping": "/healthz", "live": None, "logout": None, "export": "/api/v1/export"}))
 
 
 def test_no_id_stands_twice(page: Tree) -> None:
@@ -100,7 +100,7 @@ def test_nothing_is_shown_before_it_is_known(page: Tree) -> None:
 
 def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
     """One strip for all tabs: its items in their order, each resource with capacity as track, allocated wide, used narrow within."""
-    header, custom, past, strip, notices, nav, main = page["props"]["children"][-7:]
+    header, _about, custom, past, strip, notices, nav, main = page["props"]["children"][-8:]
     assert [part["type"] for part in (header, strip, notices, nav, main)] == ["Header", "Section", "Div", "Nav", "Main"]
     assert strip["props"]["aria-label"] == "Resource Summary"
     assert custom["props"]["hidden"] and past["props"]["hidden"] and notices["props"]["role"] == "status"
@@ -114,8 +114,8 @@ def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
 def test_the_live_dashboard_is_opened_from_the_summary() -> None:
     """The strip ends with a button that posts to where a live dashboard is opened; without one to open there is none."""
     panels = {tab.key: [] for tab in TABS}
-    feed = {"ticks": None, "ping": "/healthz", "live": "/drm-dashboard/live"}
-    header, _span, _moment, strip, _notices, _nav, _main = tree(shell.layout(panels, feed))["props"]["children"][-7:]
+    feed = {"ticks": None, "ping": "/healthz", "live": "/drm-dashboard/live", "logout": None}
+    header, _about, _span, _moment, strip, _notices, _nav, _main = tree(shell.layout(panels, feed))["props"]["children"][-8:]
     form = strip["props"]["children"][-1]
     assert {name: form["props"][name] for name in ("action", "method", "target")} == {
         "action": "/drm-dashboard/live",
@@ -125,6 +125,15 @@ def test_the_live_dashboard_is_opened_from_the_summary() -> None:
     assert form["props"]["children"]["props"]["children"] == "Open the live dashboard"
     assert "live" not in json.dumps(header)
     assert "Open the live" not in json.dumps(tree(shell.layout(panels, feed | {"live": None})))
+
+
+def test_who_came_in_by_a_cookie_can_log_out() -> None:
+    """By a button that posts to where that is done; nobody else has one."""
+    feed = {"ticks": None, "ping": "/login", "live": None, "logout": "/logout"}
+    panels = {tab.key: [] for tab in TABS}
+    forms = [part["props"] for part in parts(tree(shell.layout(panels, feed))) if part["type"] == "Form"]
+    assert [(form["action"], form["method"]) for form in forms] == [("/logout", "POST")]
+    assert "Log out" not in json.dumps(tree(shell.layout(panels, feed | {"logout": None})))
 
 
 def test_what_can_be_saved_is_told_to_the_browser(page: Tree) -> None:

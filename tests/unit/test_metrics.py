@@ -46,6 +46,7 @@ def state() -> DRMState:
     state = DRMState(manager)
     for tick in range(120):
         state.advance(1_767_600_000.0 + tick * 30.0)
+    state.traffic.note("header.show_health", 0.004, 1_500)
     return state
 
 

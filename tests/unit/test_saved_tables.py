@@ -108,13 +108,15 @@ def test_other_formats_keep_texts_and_types(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_names_of_columns_may_be_anything(tmp_path: Path, form: Format) -> None:
-    """Those of providers come from outside: quotes, and names that differ in case only."""
-    values: dict[str, tuple[Kind, list[Any]]] = {name: ("number", [1.0]) for name in ("instances@A", "instances@a", 'x" y', "source'")}
+    """Those of providers come from outside: quotes, line breaks, and names that differ in case only."""
+    values: dict[str, tuple[Kind, list[Any]]] = {
+        name: ("number", [1.0]) for name in ("instances@A", "instances@a", 'x" y', "source'", "a\r\nb")
+    }
     path = tmp_path / f"a.{form}"
     assert write(table_of(values), path, form) == 1
     with duckdb.connect() as connection:
         columns = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM '{path}'").fetchall()]
-    assert columns == ["source", "instances@A", "instances@a (2)", 'x" y', "source'"]
+    assert columns == ["source", "instances@A", "instances@a (2)", 'x" y', "source'", "a  b"]
 
 
 def test_an_empty_table_is_a_header(tmp_path: Path) -> None:
