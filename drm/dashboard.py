@@ -23,6 +23,7 @@ from drm.guards import guard_callbacks, refuse, secure_headers, trust_of
 from drm.hosting import environment_token
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
+from drm.shared_answers import SharedAnswers
 from drm.state import DRMState
 from drm.tabs import TABS
 from drm.trust import Refusal
@@ -116,7 +117,7 @@ def create_app(
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
-    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map)
+    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, SharedAnswers(lambda: (state.snapshot, state.health)))
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app

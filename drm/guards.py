@@ -19,6 +19,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
+from drm.shared_answers import SharedAnswers
 from drm.trust import Refusal, Trust
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ input, button {{ font: inherit; padding: .5rem .75rem; }}
 <button>Log in</button></form></body></html>"""
 
 
-def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
-    """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists.
+def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]], shared: SharedAnswers) -> None:
+    """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists, and hands
+    the others on, as far as `shared` has no answer to them.
 
     `prefix` has both slashes. Dash itself answers 500, with a traceback in the log.
     """
@@ -60,7 +62,7 @@ def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Ma
         if refusal is not None:
             return _problem(refusal)
         try:
-            return app.ensure_sync(dispatch)(*args, **kwargs)
+            return shared.answer(request.get_json(), lambda: cast(AnyResponse, app.ensure_sync(dispatch)(*args, **kwargs)))
         except (InvalidValueError, UnknownIdError) as error:
             # The structure is right, and a value is not: a page of an older version, or no page.
             logger.info("a callback was called with a value that it refuses: %s", error)

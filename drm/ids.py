@@ -162,6 +162,16 @@ def drawn(key: str) -> str:
     return f"drm-{key}-drawn"
 
 
+def is_tick(component_id: str) -> bool:
+    """Whether it is one of `tick`."""
+    return component_id.startswith("drm-") and component_id.endswith("-tick")
+
+
+def is_drawn(component_id: str) -> bool:
+    """Whether it is one of `drawn`, or tells the same of a part of a tab."""
+    return component_id.startswith("drm-") and component_id.endswith("-drawn")
+
+
 def wire(key: str) -> str:
     """The store in which a figure arrives, before the browser turns bytes into cells and times into local ones."""
     return f"drm-{key}-wire"
