@@ -10,20 +10,29 @@ import numpy.typing as npt
 
 from drm.figures.rows import FEW, domains, listed, title
 from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
-from drm.figures.units import LABELS, escaped, scale_of, unique
+from drm.figures.units import LABELS, count, escaped, scale_of, unique
 from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, SeriesWindow
 from drm.model import RESOURCES, FloatArray
 
-LABEL_LIMIT = 32
+LABEL_LIMIT = 36
+SHOWS = ("max", "mean", "high")
+"""What a row of several workers shows: the highest, the mean, or the 95th of 100."""
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
 
 
 def build(
-    window: HeatmapWindow, capacities: Mapping[str, float], resource: str, measure: str, scheme: str, range_seconds: float
+    window: HeatmapWindow,
+    capacities: Mapping[str, float],
+    resource: str,
+    measure: str,
+    scheme: str,
+    range_seconds: float,
+    show: str = "max",
 ) -> Figure | None:
     """The heatmap as the browser gets it: one byte a cell under `cells`, which it turns into numbers; None where there is no row.
 
-    `capacities`: what each present worker has of the resource; a row of which that is not known shows percent alone.
+    `capacities`: what each present worker has of the resource; a row of which that is not known shows percent alone. `show`: which of
+    `SHOWS` has the colours. `members` holds who a row is, of a group nobody: it may be thousands; `hottest` tells one of it.
     """
     if not window.rows:
         return None
@@ -56,7 +65,7 @@ def build(
         "data": [trace],
         "layout": layout(
             scheme,
-            f"utilization-{resource}-{measure}-{range_seconds}",
+            f"utilization-{resource}-{measure}-{range_seconds}-{show}",
             hovermode="closest",
             margin={"l": 8, "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
@@ -66,6 +75,8 @@ def build(
         "cells": {
             "mean": _text(window.mean),
             "max": _text(window.max),
+            **({"high": _text(window.mean if window.high is None else window.high)} if show == "high" else {}),
+            "show": show,
             "rows": len(labels),
             "missing": MISSING,
             "percent": 100 / CELLS_PER_UNIT,
@@ -74,7 +85,8 @@ def build(
             "measure": measure,
             "title": LABELS[resource],
         },
-        "members": [list(row.worker_ids) for row in window.rows],
+        "members": [list(row.worker_ids) if len(row.worker_ids) == 1 else [] for row in window.rows],
+        "hottest": ["" if len(row.worker_ids) < 2 else row.hottest for row in window.rows],
     }
 
 
@@ -130,6 +142,15 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
         )
     shared["xaxis"] = time_axis(scheme, anchor=f"y{len(present) if len(present) > 1 else ''}")
     return {"data": traces, "layout": shared}
+
+
+def rows_text(window: HeatmapWindow) -> str:
+    """How many workers the rows are, and what is left out."""
+    shared = sum(len(row.worker_ids) > 1 for row in window.rows)
+    rows = f" in {count(len(window.rows), 'row')}, in order of what they have in common and their load" if shared else ""
+    left_out = f"; {count(window.left_out, 'other')} left out" if window.left_out else ""
+    opens = "Click a row to open its workers." if shared else "Click a row to open its worker."
+    return f"{count(window.workers, 'worker')}{rows}{left_out}. Share of each worker's capacity; blank where there was no sample. {opens}"
 
 
 def _text(cells: npt.NDArray[np.uint8]) -> str:
