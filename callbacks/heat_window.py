@@ -8,7 +8,7 @@ from typing import Any
 from dash import Input, State
 
 from drm import ids
-from drm.analysis.worker_order import SORTS, Filters, worker_order
+from drm.analysis.worker_order import ANY, SORTS, Filters, worker_order
 from drm.callbacks.ticks import read_group, read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures.utilization import SHOWS
@@ -18,7 +18,8 @@ from drm.state import DRMState
 from drm.view import View
 
 TEXT_LIMIT = 200
-ANY = "any"
+CHOSEN = [ids.CELLS_FILTERS.index(name) for name in (ids.CELLS_STATE, ids.CELLS_TYPE, ids.CELLS_PROVIDER)]
+"""The filters that are chosen from a list."""
 SHOW_RULE, SORT_RULE = ", ".join(SHOWS), ", ".join(SORTS)
 
 
@@ -65,10 +66,10 @@ class HeatAsked:
 def options(snapshot: Snapshot, name: str, chosen: str) -> list[dict[str, str]]:
     """What the workers that are here have, `type` or `provider`, and what is asked for."""
     there = {getattr(snapshot.kinds[number], name) or "" for number in set(snapshot.kind.tolist())}
-    return [{"label": ANY, "value": ""}, *({"label": one, "value": one} for one in sorted({*there, chosen} - {""}))]
+    return [dict.fromkeys(("label", "value"), one) for one in (ANY, *sorted({*there, chosen} - {"", ANY}))]
 
 
 def _read_filters(texts: object) -> Filters:
     if not isinstance(texts, list) or not all(text is None or (isinstance(text, str) and len(text) <= TEXT_LIMIT) for text in texts):
         raise InvalidValueError(f"a filter is a text of at most {TEXT_LIMIT} letters: reload the page")
-    return Filters(*(text or "" for text in texts))
+    return Filters(*("" if text in (None, ANY) and place in CHOSEN else text or "" for place, text in enumerate(texts)))

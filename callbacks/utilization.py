@@ -37,6 +37,7 @@ def register(app: Dash, state: DRMState) -> None:
         in_browser("cleared"),
         *(Output(name, "value", allow_duplicate=True) for name in ids.CELLS_FILTERS),
         Input(ids.SHOW_ALL, "n_clicks"),
+        State(ids.ADDRESS, "data"),
         prevent_initial_call=True,
     )
 

@@ -10,6 +10,7 @@ from drm import ids
 from drm.analysis.allocation import SORTS
 from drm.analysis.lifetimes import SHOWS
 from drm.analysis.lifetimes import SORTS as LIFETIME_SORTS
+from drm.analysis.worker_order import ANY
 from drm.analysis.worker_order import SORTS as HEAT_SORTS
 from drm.budget import PERIODS
 from drm.figures.cloud import BY
@@ -57,9 +58,9 @@ CHOICES = (
     Choice("cells", ids.CELLS_SHOW, "value", HEAT_SHOWS, HEAT_SHOWS[0]),
     Choice("sort", ids.CELLS_SORT, "value", HEAT_SORTS, HEAT_SORTS[0]),
     Choice("name", ids.CELLS_NAME, "value", (), "", TEXT, TEXT_RULE, "all workers"),
-    Choice("state", ids.CELLS_STATE, "value", WORKER_STATES, "", instead="all workers"),
-    Choice("type", ids.CELLS_TYPE, "value", (), "", TEXT, TEXT_RULE, "all workers"),
-    Choice("provider", ids.CELLS_PROVIDER, "value", (), "", TEXT, TEXT_RULE, "all workers"),
+    Choice("state", ids.CELLS_STATE, "value", (ANY, *WORKER_STATES), ANY),
+    Choice("type", ids.CELLS_TYPE, "value", (), ANY, TEXT, TEXT_RULE, "all workers"),
+    Choice("provider", ids.CELLS_PROVIDER, "value", (), ANY, TEXT, TEXT_RULE, "all workers"),
     Choice("label", ids.CELLS_LABEL, "value", (), "", TEXT, TEXT_RULE, "all workers"),
     Choice("lifetimes", ids.LIFETIMES_SHOW, "value", SHOWS, SHOWS[0]),
     Choice("lifetimes_sort", ids.LIFETIMES_SORT, "value", LIFETIME_SORTS, LIFETIME_SORTS[0]),

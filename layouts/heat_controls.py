@@ -7,12 +7,13 @@ from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.analysis.worker_order import ANY
 from drm.layouts.time_range import named
 from drm.model import WORKER_STATES
 
 SHOW_LABELS = {"max": "highest", "mean": "mean", "high": "95 of 100"}
 SORT_LABELS = {"type": "type", "load": "load", "name": "name", "state": "state"}
-ANY = {"label": "any", "value": ""}
+ANY_OPTION = {"label": ANY, "value": ANY}
 
 
 def layout() -> Component:
@@ -21,10 +22,12 @@ def layout() -> Component:
         [
             _select(ids.CELLS_SHOW, "Cells show", [{"label": label, "value": value} for value, label in SHOW_LABELS.items()], "max"),
             _select(ids.CELLS_SORT, "Rows by", [{"label": label, "value": value} for value, label in SORT_LABELS.items()], "type"),
-            _text(ids.CELLS_NAME, "Name", "part of a name, or gpu-*"),
-            _select(ids.CELLS_STATE, "State", [ANY, *(dict.fromkeys(("label", "value"), str(state)) for state in WORKER_STATES)], ""),
-            _select(ids.CELLS_TYPE, "Type", [ANY], ""),
-            _select(ids.CELLS_PROVIDER, "Provider", [ANY], ""),
+            _text(ids.CELLS_NAME, "Name", "part, or gpu-*"),
+            _select(
+                ids.CELLS_STATE, "State", [ANY_OPTION, *(dict.fromkeys(("label", "value"), str(state)) for state in WORKER_STATES)], ANY
+            ),
+            _select(ids.CELLS_TYPE, "Type", [ANY_OPTION], ANY),
+            _select(ids.CELLS_PROVIDER, "Provider", [ANY_OPTION], ANY),
             _text(ids.CELLS_LABEL, "Label", "key=value"),
         ],
         className="drm-filters",

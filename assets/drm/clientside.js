@@ -318,8 +318,8 @@
         },
 
         /* Filters that ask for nothing. */
-        cleared: function () {
-            return window.dash_clientside.callback_context.outputs_list.map(() => "");
+        cleared: function (clicks, rules) {
+            return window.dash_clientside.callback_context.outputs_list.map((one) => rules.find((rule) => rule.component === one.id).default);
         },
 
         /* The open worker gets its tab's tick; without one its card is hidden and nothing is asked of the server. */

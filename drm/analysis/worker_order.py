@@ -15,6 +15,8 @@ from drm.snapshot import Snapshot
 
 SORTS = ("type", "load", "name", "state")
 GONE = "terminated"
+ANY = "any"
+"""What stands in a list of types, states or providers for all of them."""
 _ORDERS: Mapping[str, Order] = {"type": "part", "state": "part", "load": "load", "name": "name"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,6 +18,7 @@ from drm.model import RESOURCES, FloatArray
 LABEL_LIMIT = 36
 SHOWS = ("max", "mean", "high")
 """What a row of several workers shows: the highest, the mean, or the 95th of 100."""
+NO_WIDTH = "\u200b"
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
 
 
@@ -36,7 +38,7 @@ def build(
     """
     if not window.rows:
         return None
-    labels = unique([escaped(row.label, LABEL_LIMIT) for row in window.rows])
+    labels = _distinct(unique([escaped(row.label, LABEL_LIMIT) if len(row.worker_ids) < 2 else "" for row in window.rows]), window)
     known = [[capacities[worker_id] for worker_id in row.worker_ids if worker_id in capacities] for row in window.rows]
     per_row = [float(np.mean(row)) if row else 0.0 for row in known]
     divisor, unit = scale_of(resource, max(per_row, default=0.0))
@@ -144,10 +146,21 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
     return {"data": traces, "layout": shared}
 
 
+def _distinct(labels: list[str], window: HeatmapWindow) -> list[str]:
+    """With the labels of groups, which may be alike: what tells them apart for Plotly is not seen."""
+    seen: Counter[str] = Counter()
+    for place, row in enumerate(window.rows):
+        if len(row.worker_ids) > 1:
+            text = escaped(row.label, LABEL_LIMIT)
+            labels[place] = text + NO_WIDTH * seen[text]
+            seen[text] += 1
+    return labels
+
+
 def rows_text(window: HeatmapWindow) -> str:
     """How many workers the rows are, and what is left out."""
     shared = sum(len(row.worker_ids) > 1 for row in window.rows)
-    rows = f" in {count(len(window.rows), 'row')}, in order of what they have in common and their load" if shared else ""
+    rows = f" in {count(len(window.rows), 'row')}: those of a type that are neighbours in this order share one" if shared else ""
     left_out = f"; {count(window.left_out, 'other')} left out" if window.left_out else ""
     opens = "Click a row to open its workers." if shared else "Click a row to open its worker."
     return f"{count(window.workers, 'worker')}{rows}{left_out}. Share of each worker's capacity; blank where there was no sample. {opens}"

@@ -138,7 +138,7 @@ def _label(worker_ids: Sequence[str], part: str, load: npt.NDArray[np.int64] | N
     if load is None:
         return f"{count}, {worker_ids[0]} to {worker_ids[-1]}"
     least, most = (round(-100 * LOAD_STEP * float(one)) for one in (load.max(), load.min()))
-    return f"{count} at {most} %" if least == most else f"{count} at {least} to {most} %"
+    return f"{count} at {most} %" if least == most else f"{count} at {least}–{most} %"
 
 
 def _mean_of(cells: Cells) -> Cells:

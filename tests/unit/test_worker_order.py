@@ -150,7 +150,7 @@ def test_a_row_never_holds_two_types_or_pools(pool: DRMState, sort: str) -> None
 def test_a_group_says_what_it_has_in_common_how_many_it_is_and_how_busy(pool: DRMState) -> None:
     """By load a range of it; by name the first and the last."""
     by_load = [row.label for row in shown(pool, rows=5).rows]
-    assert "east cpu: 4 at 10 to 40 %" in by_load
+    assert "east cpu: 4 at 10–40 %" in by_load
     assert "west gpu: W6 to W9" not in by_load
     assert "east cpu: 4, W1 to W5" in [row.label for row in shown(pool, sort="name", rows=5).rows]
 
