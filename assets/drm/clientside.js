@@ -112,8 +112,16 @@
         }
     }
 
-    /* Numbers come with the same tick as figures, and take a fraction of the time: they are painted first. */
-    const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+    /* Numbers come with the same tick as figures, and take a fraction of the time: they are painted first. Then each figure in its turn,
+       so that a page of several answers its reader between two of them. */
+    const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+    let lastTurn = Promise.resolve();
+
+    function painted() {
+        const turn = lastTurn.then(nextFrame);
+        lastTurn = turn.then(nextFrame);
+        return turn;
+    }
 
     /* What was just opened may lie below the screen's edge; it has its height only once it is filled. */
     function bringIntoView(id) {

@@ -19,6 +19,8 @@ LABEL_LIMIT = 36
 SHOWS = ("max", "mean", "high")
 """What a row of several workers shows: the highest, the mean, or the 95th of 100."""
 NO_WIDTH = "\u200b"
+MOST_LABELS = 40
+"""Names beside the rows: drawing them takes as long as drawing the cells, and further ones would not be read."""
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
 
 
@@ -72,7 +74,7 @@ def build(
             margin={"l": 8, "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
             xaxis=time_axis(scheme),
-            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30),
+            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30, nticks=MOST_LABELS),
         ),
         "cells": {
             "mean": _text(window.mean),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from drm.errors import UnknownIdError
 from drm.history.bucketing import Bucketing
 from drm.history.buckets import MEASURES, ClosedCells, ClosedSeries, Kept, OpenBucket
+from drm.history.cells import reduced
 from drm.history.filling import fill
 from drm.history.grouping import Arrange, as_they_are, grouped, natural_key, singly
 from drm.history.levels import BUCKETS, STEPS_SECONDS, Span, bucket_of, choose_level
@@ -125,7 +126,7 @@ class Rings:
         with self._lock:
             workers.flush(level)
             kept = ring.seen_since(span.first)
-        # Names are sorted and looked at while nobody waits.
+        # The tick's thread waits for copies only: names are looked at, and cells put together, between and after them.
         wanted = kept if worker_ids is None else list(set(kept) & set(worker_ids))
         wanted.sort(key=natural_key)
         arrangement = arrange(wanted)
@@ -133,9 +134,10 @@ class Rings:
         with self._lock:
             chosen = [one for one in chosen if wanted[one] in ring]
             ids = [wanted[one] for one in chosen]
-            mean, maximum = ring.read(metric, span, ids)
+            stored = ring.stored(metric, span, ids)
             folded = None if worker_ids is not None or arrangement.is_filtered else ring.read_folded(metric, span)
             etag = self._etag(level, span)
+        mean, maximum = reduced(*stored, span.factor)
         sampled = (maximum != MISSING).any(axis=1)
         if not sampled.all():
             mean, maximum = mean[sampled], maximum[sampled]
