@@ -60,15 +60,18 @@ def _sortable(digits: re.Match[str]) -> str:
     return f"\0{chr(32 + len(number))}{number}"
 
 
-def singly(worker_ids: Sequence[str], mean: Cells, arrangement: Arrangement) -> tuple[list[Row], npt.NDArray[np.intp]]:
-    """A row for each of k workers in natural order, and which worker (k,) each row is; mean: (k, c)."""
+def singly(
+    worker_ids: Sequence[str], mean: Cells, maximum: Cells, _most_rows: int, arrangement: Arrangement, *, high: bool
+) -> tuple[list[Row], Cells, Cells, Cells | None]:
+    """As `grouped`, with a row for each worker; the high of one is its mean."""
     if arrangement.order == "load":
         order = np.argsort(_load(mean), kind="stable")
     elif arrangement.order == "part":
         order = np.array(sorted(range(len(worker_ids)), key=arrangement.part.__getitem__), np.intp)
     else:
         order = np.arange(len(worker_ids))
-    return [Row(worker_ids[row], (worker_ids[row],), worker_ids[row]) for row in order.tolist()], order
+    rows = [Row(worker_ids[row], (worker_ids[row],), worker_ids[row]) for row in order.tolist()]
+    return rows, mean[order], maximum[order], mean[order] if high else None
 
 
 def grouped(

@@ -132,6 +132,7 @@ class Rings:
         arrangement = arrange(wanted)
         chosen = [one for one, is_shown in enumerate(arrangement.shown.tolist()) if is_shown]
         with self._lock:
+            workers.flush(level)
             chosen = [one for one in chosen if wanted[one] in ring]
             ids = [wanted[one] for one in chosen]
             stored = ring.stored(metric, span, ids)
@@ -144,13 +145,7 @@ class Rings:
             chosen = [one for one, has in zip(chosen, sampled, strict=True) if has]
             ids = [wanted[one] for one in chosen]
         arrangement = replace(arrangement, part=tuple(arrangement.part[one] for one in chosen))
-        highs: npt.NDArray[np.uint8] | None = None
-        if len(ids) > rows:
-            shown, mean, maximum, highs = grouped(ids, mean, maximum, rows, arrangement, high=high)
-        else:
-            shown, order = singly(ids, mean, arrangement)
-            mean, maximum = mean[order], maximum[order]
-            highs = mean if high else None
+        shown, mean, maximum, highs = (grouped if len(ids) > rows else singly)(ids, mean, maximum, rows, arrangement, high=high)
         if folded is not None:
             shown.append(Row(FOLDED_LABEL, ()))
             mean, maximum = np.vstack([mean, folded[0]]), np.vstack([maximum, folded[1]])
