@@ -69,7 +69,7 @@ class Peer:
 
 
 OURS = "document.querySelector('.drm-panel:not([hidden]) .js-plotly-plot .main-svg')"
-DASK = "window.Bokeh && window.Bokeh.documents.length && window.Bokeh.documents.every((one) => one.is_idle)"
+DASK = "window.Bokeh && window.Bokeh.documents.length && window.Bokeh.documents.every((one) => one.roots().length && one.is_idle)"
 GLANCES = "document.querySelector('#cpu') && /[0-9]%/.test(document.querySelector('#cpu').innerText)"
 
 
@@ -176,7 +176,12 @@ def peers_python() -> Iterator[Path]:
 def fifty_workers(python: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """The process of the scheduler, and the addresses of it and of its dashboard."""
     process = subprocess.Popen(
-        [python, str(Path(__file__).with_name("fifty_workers.py"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [python, str(Path(__file__).with_name("fifty_workers.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        # Bokeh writes a traceback for every page that is closed.
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdin is not None and process.stdout is not None
     try:

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-WORKERS, TASK_SECONDS = 50, 2.0
+WORKERS, TASK_SECONDS = 50, 5.0
 
 
 def main() -> None:
