@@ -117,7 +117,7 @@ def create_app(
         import_module(f"drm.callbacks.{name}").register(app, state)
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
-    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, SharedAnswers(lambda: (state.snapshot, state.health)))
+    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, SharedAnswers(lambda: (state.etag, state.health)))
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app

@@ -29,7 +29,8 @@ Kept = tuple[bytes, int, str | None]
 
 
 class SharedAnswers:
-    """Thread-safe. `version`: a tuple of objects; an answer is given again while they are the same ones, and for at most SECONDS."""
+    """Thread-safe. An answer is given again while `version` is the same, and for at most SECONDS. It is kept with the answer until others
+    have taken its place, so it must be small: no snapshot."""
 
     def __init__(self, version: Callable[[], tuple[object, ...]], clock: Callable[[], float] = time.monotonic) -> None:
         self._version, self._clock = version, clock
@@ -64,7 +65,7 @@ class _Asked:
         self._answers: dict[bool, Kept] = {}
 
     def is_of(self, version: tuple[object, ...]) -> bool:
-        return all(one is other for one, other in zip(self._version, version, strict=True))
+        return self._version == version
 
     def answer(self, drawn: object, make: Callable[[], AnyResponse]) -> AnyResponse:
         with self._lock:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -171,3 +173,8 @@ def test_the_page_gives_two_readers_of_one_tick_the_same_bytes_and_the_next_tick
     assert ask(1) == ask(2) and len(built) == 1
     state.advance(START + TICKS)
     assert ask(3) == ask(4) and len(built) == 2
+    old = weakref.ref(state.snapshot.used)
+    state.advance(START + TICKS + 1)
+    state.advance(START + TICKS + 2)
+    gc.collect()
+    assert old() is None, "an answer that is kept must not keep what it was made of"
