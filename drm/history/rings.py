@@ -114,11 +114,8 @@ class Rings:
         *,
         high: bool = False,
     ) -> HeatmapWindow:
-        """Workers x time for one resource and measure, in natural order of ids; more workers than `rows` are grouped by part and load.
-
-        `worker_ids`: only these, as far as they are kept. `arrange`: which of them, and in which order. `high`: whether the 95th of 100
-        members is asked for as well. `end`: epoch seconds; the last column holds it.
-        """
+        """Workers x time for one resource and measure; more workers than `rows` are grouped by part and load. `worker_ids`: only these, as
+        far as they are kept; the rest as `Windows.heatmap`. `end`: epoch seconds; the last column holds it."""
         workers = self._buckets.all if resource in RESOURCES[self._buckets.all.resources] else self._buckets.gpu
         metric = workers.names.index((measure, resource))
         level, span = self._span(range_seconds, end, columns)
@@ -134,16 +131,14 @@ class Rings:
         with self._lock:
             workers.flush(level)
             chosen = [one for one in chosen if wanted[one] in ring]
-            ids = [wanted[one] for one in chosen]
-            stored = ring.stored(metric, span, ids)
+            stored = ring.stored(metric, span, [wanted[one] for one in chosen])
             folded = None if worker_ids is not None or arrangement.is_filtered else ring.read_folded(metric, span)
             etag = self._etag(level, span)
         mean, maximum = reduced(*stored, span.factor)
-        sampled = (maximum != MISSING).any(axis=1)
-        if not sampled.all():
-            mean, maximum = mean[sampled], maximum[sampled]
-            chosen = [one for one, has in zip(chosen, sampled, strict=True) if has]
-            ids = [wanted[one] for one in chosen]
+        sampled = np.flatnonzero((maximum != MISSING).any(axis=1))
+        mean, maximum = mean[sampled], maximum[sampled]
+        chosen = [chosen[one] for one in sampled.tolist()]
+        ids = [wanted[one] for one in chosen]
         arrangement = replace(arrangement, part=tuple(arrangement.part[one] for one in chosen))
         shown, mean, maximum, highs = (grouped if len(ids) > rows else singly)(ids, mean, maximum, rows, arrangement, high=high)
         if folded is not None:
