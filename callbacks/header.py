@@ -41,7 +41,6 @@ def register(app: Dash, state: DRMState) -> None:
     )
     def show_health(tick: object) -> dict[str, Any]:
         asked = read_tick(tick)
-        state.traffic.saw(asked.page, time.monotonic())
         seconds, view = asked.range_seconds, view_at(state, asked.at)
         health, snapshot = state.health, view.snapshot
         source, now = snapshot.source, state.snapshot.time

@@ -31,8 +31,6 @@ class Asked:
     scheme: str
     worker_id: str
     decision: str
-    page: object
-    """What the page calls itself."""
 
 
 def read_tick(tick: object) -> Asked:
@@ -46,7 +44,6 @@ def read_tick(tick: object) -> Asked:
         str(tick.get("scheme")),
         str(tick.get("worker")),
         str(tick.get("decision")),
-        tick.get("page"),
     )
 
 

@@ -10,9 +10,12 @@ from drm import ids
 from drm.analysis.allocation import SORTS
 from drm.analysis.lifetimes import SHOWS
 from drm.analysis.lifetimes import SORTS as LIFETIME_SORTS
+from drm.analysis.worker_order import ANY
+from drm.analysis.worker_order import SORTS as HEAT_SORTS
 from drm.budget import PERIODS
 from drm.figures.cloud import BY
-from drm.model import RESOURCES
+from drm.figures.utilization import SHOWS as HEAT_SHOWS
+from drm.model import RESOURCES, WORKER_STATES
 from drm.tabs import DEFAULT_RANGE, DEFAULT_REFRESH, LONGEST_SECONDS, RANGES, REFRESHES, SHORTEST_SECONDS, TABS
 
 DEFAULT_PREFIX = "/drm-dashboard/"
@@ -21,6 +24,7 @@ TICKS_PATH = "_drm-ticks"
 
 
 WORD = r"[a-z0-9.-]{1,40}"
+TEXT, TEXT_RULE = r".{0,200}", "a text of at most 200 letters"
 SECONDS_RULE = f"{SHORTEST_SECONDS:.0f} to {LONGEST_SECONDS:.0f} seconds as in 1380s"
 
 
@@ -51,6 +55,13 @@ CHOICES = (
     Choice("efficiency_of", ids.EFFICIENCY_RESOURCE, "value", RESOURCES, RESOURCES[0]),
     Choice("efficiency_by", ids.EFFICIENCY_BY, "value", ("name", "shape"), "name"),
     Choice("measure", ids.MEASURE, "value", ("used", "allocated"), "used"),
+    Choice("cells", ids.CELLS_SHOW, "value", HEAT_SHOWS, HEAT_SHOWS[0]),
+    Choice("sort", ids.CELLS_SORT, "value", HEAT_SORTS, HEAT_SORTS[0]),
+    Choice("name", ids.CELLS_NAME, "value", (), "", TEXT, TEXT_RULE, "all workers"),
+    Choice("state", ids.CELLS_STATE, "value", (ANY, *WORKER_STATES), ANY),
+    Choice("type", ids.CELLS_TYPE, "value", (), ANY, TEXT, TEXT_RULE, "all workers"),
+    Choice("provider", ids.CELLS_PROVIDER, "value", (), ANY, TEXT, TEXT_RULE, "all workers"),
+    Choice("label", ids.CELLS_LABEL, "value", (), "", TEXT, TEXT_RULE, "all workers"),
     Choice("lifetimes", ids.LIFETIMES_SHOW, "value", SHOWS, SHOWS[0]),
     Choice("lifetimes_sort", ids.LIFETIMES_SORT, "value", LIFETIME_SORTS, LIFETIME_SORTS[0]),
     Choice("demand", ids.DEMAND_RESOURCE, "value", RESOURCES, RESOURCES[0]),

@@ -24,6 +24,7 @@ from drm.guards import LOGIN_PATH, guard_callbacks, logout_path, refuse, secure_
 from drm.hosting import environment_token
 from drm.http import create_blueprint
 from drm.live import LIVE_PATH, create_live_blueprint
+from drm.shared_answers import SharedAnswers
 from drm.state import DRMState
 from drm.tabs import TABS
 from drm.trust import Refusal
@@ -120,7 +121,8 @@ def create_app(
     if live is not None:
         flask_app.register_blueprint(create_live_blueprint(live, url_prefix))
     _know_what_is_missing(app)
-    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, state.traffic)
+    shared = SharedAnswers(lambda: (state.etag, state.health))
+    guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, shared, state.traffic)
     secure_headers(flask_app, url_prefix, app.csp_hashes())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app

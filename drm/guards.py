@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from drm.calls import refuse_call
 from drm.errors import InvalidValueError, UnknownIdError
 from drm.problems import PROBLEM_TYPE, kind_of_status, problem_text
 from drm.sessions import SESSION_SECONDS
+from drm.shared_answers import SharedAnswers, page_of
 from drm.traffic import Traffic
 from drm.trust import Refusal, Trust, is_bearer
 
@@ -52,8 +53,11 @@ input, button {{ font: inherit; padding: .5rem .75rem; }}
 <button>Log in</button></form></body></html>"""
 
 
-def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]], traffic: Traffic) -> None:
-    """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists.
+def guard_callbacks(
+    app: Flask, prefix: str, known: Callable[[], Mapping[str, Mapping[str, Any]]], shared: SharedAnswers, traffic: Traffic
+) -> None:
+    """Answers 400, 413 or 415 to whatever is posted to Dash's callback route and is no call of a callback that `known` lists, and hands
+    the others on, as far as `shared` has no answer to them.
 
     `prefix` has both slashes. Dash itself answers 500, with a traceback in the log. `traffic`: where the calls that pass are noted.
     """
@@ -65,8 +69,9 @@ def guard_callbacks(app: Flask, prefix: str, known: Callable[[], Mapping[str, Ma
         if refusal is not None:
             return _problem(refusal)
         began = perf_counter()
+        traffic.saw(page_of(request.get_json()), monotonic())
         try:
-            answer = app.ensure_sync(dispatch)(*args, **kwargs)
+            answer = shared.answer(request.get_json(), lambda: cast(AnyResponse, app.ensure_sync(dispatch)(*args, **kwargs)))
         except (InvalidValueError, UnknownIdError) as error:
             # The structure is right, and a value is not: a page of an older version, or no page.
             logger.info("a callback was called with a value that it refuses: %s", error)

@@ -58,6 +58,14 @@ PACKING_KEY = "packing"
 
 RESOURCE = "drm-resource"
 MEASURE = "drm-measure"
+CELLS_SHOW, CELLS_SORT = "drm-cells-show", "drm-cells-sort"
+CELLS_NAME, CELLS_STATE, CELLS_TYPE = "drm-cells-name", "drm-cells-state", "drm-cells-type"
+CELLS_PROVIDER, CELLS_LABEL = "drm-cells-provider", "drm-cells-label"
+"""What a row of the heatmap shows, the order of the rows, and which workers have one."""
+CELLS_FILTERS = (CELLS_NAME, CELLS_STATE, CELLS_TYPE, CELLS_PROVIDER, CELLS_LABEL)
+"""In the order of `drm.analysis.worker_order.Filters`."""
+OPENED = "drm-opened"
+"""The worker whose group is to be opened."""
 SELECTED = "drm-selected"
 """The worker whose detail is open, and the workers of the group that is open."""
 SHOW_ALL = "drm-show-all"
@@ -164,6 +172,16 @@ def busy(key: str) -> str:
 def drawn(key: str) -> str:
     """The store of what this client last drew in a tab."""
     return f"drm-{key}-drawn"
+
+
+def is_tick(component_id: str) -> bool:
+    """Whether it is one of `tick`."""
+    return component_id.startswith("drm-") and component_id.endswith("-tick")
+
+
+def is_drawn(component_id: str) -> bool:
+    """Whether it is one of `drawn`, or tells the same of a part of a tab."""
+    return component_id.startswith("drm-") and component_id.endswith("-drawn")
 
 
 def wire(key: str) -> str:

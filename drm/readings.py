@@ -146,6 +146,8 @@ def take_snapshot(
         bands=bands,
         last_decision=last_decision,
         last_action=last_action,
+        # Of one worker they are replaced whole, never changed.
+        labels=dict(fleet.labels),
     )
 
 

@@ -116,6 +116,8 @@ class Snapshot:
     last_decision: ScalingDecision | None
     last_action: ScalingDecision | None
     """The last decision that was not `maintain`."""
+    labels: Mapping[str, Mapping[str, str]]
+    """By worker, of those that have any; in a snapshot of the past what they say now."""
 
     @property
     def is_past(self) -> bool:

@@ -13,6 +13,7 @@ from drm.cloud.accrual import Spend
 from drm.cloud.billing import Billing
 from drm.cloud.totals import Totals
 from drm.decision import ScalingDecision
+from drm.history.grouping import Arrange, as_they_are
 from drm.history.lifetimes import Lifetime, Newest
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
 from drm.history.worker_spends import Block
@@ -57,6 +58,9 @@ class View(Protocol):
         rows: int = 150,
         columns: int = 360,
         worker_ids: Sequence[str] | None = None,
+        arrange: Arrange = as_they_are,
+        *,
+        high: bool = False,
     ) -> HeatmapWindow: ...
     def fleet(self, range_seconds: float, columns: int = 360, until: float | None = None) -> SeriesWindow: ...
     def worker(self, worker_id: str, range_seconds: float, columns: int = 360) -> SeriesWindow: ...

@@ -11,6 +11,7 @@ import numpy as np
 from drm.cloud.accrual import Spend
 from drm.cloud.billing import Billing
 from drm.errors import HistoryError, InvalidValueError
+from drm.history.grouping import Arrange, as_they_are
 from drm.history.lifetimes import Lifetime
 from drm.history.window import HeatmapWindow, LastHours, SeriesWindow, WorkerMeans
 from drm.history.worker_spends import Block
@@ -40,15 +41,22 @@ class Windows:
         rows: int = 150,
         columns: int = 360,
         worker_ids: Sequence[str] | None = None,
+        arrange: Arrange = as_they_are,
+        *,
+        high: bool = False,
     ) -> HeatmapWindow:
-        """Workers x time of one resource as fractions of capacity; all workers, or those named. More workers than `rows` share rows."""
+        """Workers x time of one resource as fractions of capacity; all workers, or those named. More workers than `rows` share rows.
+
+        `arrange`: which of them are shown, and in which order, as `drm.analysis.worker_order` makes one. `high`: whether the 95th of 100
+        members of each group is asked for as well.
+        """
         _check_resource(resource)
         if not isinstance(measure, str) or measure not in MEASURES:
             raise InvalidValueError(f"measure must be one of {', '.join(MEASURES)}, got {measure!r}")
         if not 1 <= rows <= MOST_ROWS:
             raise InvalidValueError(f"rows must be between 1 and {MOST_ROWS}, got {rows!r}")
         _check(range_seconds, columns)
-        return self.manager.history.heatmap(resource, measure, range_seconds, self.end(), rows, columns, worker_ids)
+        return self.manager.history.heatmap(resource, measure, range_seconds, self.end(), rows, columns, worker_ids, arrange, high=high)
 
     def fleet(self, range_seconds: float, columns: int = 360, until: float | None = None) -> SeriesWindow:
         """The pool's recorded series over the range; `until`: where it ends, if that is before the view does."""

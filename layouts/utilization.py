@@ -8,7 +8,7 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.units import LABELS
-from drm.layouts import lifetimes
+from drm.layouts import heat_controls, lifetimes
 from drm.layouts.actions import worker_buttons
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
@@ -23,16 +23,15 @@ def layout(*, actions: bool = False) -> list[Component]:
     """The tab's content; `actions`: with buttons that change the worker that is open."""
     return [
         dcc.Store(id=ids.SELECTED, data={"worker": None, "group": None}),
+        dcc.Store(id=ids.OPENED),
         *(dcc.Store(id=store(ids.DETAIL_KEY)) for store in (ids.tick, ids.wire, ids.busy, ids.drawn, ids.zoom)),
         html.Section(
             [
                 html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),
+                heat_controls.layout(),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
                 figure(KEY, "Workers over time"),
-                html.P(
-                    "Share of each worker's capacity; blank where there was no sample. Click a row to open its worker.",
-                    className="drm-note",
-                ),
+                html.P("", id=ids.card(KEY, "note"), className="drm-note"),
             ],
             className="drm-card",
         ),

@@ -37,16 +37,23 @@
         });
     }
 
+    /* A text from outside for a figure, in which Plotly reads some HTML. */
+    const harmless = (text) => text.slice(0, 80).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+
     const isTime = (figure, axis) => Boolean(figure) && (figure.layout[axis] || {}).type === "date";
 
-    function fillCells(trace, cells) {
+    /* `hottest`: of each row of several workers the one to look for, as text for a figure. */
+    function fillCells(trace, cells, hottest) {
         const whole = cells.capacity.every((capacity) => capacity > 0);
-        trace.z = matrix(cells.mean, cells, () => cells.percent);
-        trace.text = matrix(cells.max, cells, () => cells.percent);
+        const told = { max: "%{text:.0f} % (max %{z:.0f} %)", mean: "%{z:.0f} % (max %{text:.0f} %)", high: "95 of 100 at most %{z:.0f} % (mean %{text:.0f} %)" };
+        trace.z = matrix(cells[cells.show], cells, () => cells.percent);
+        trace.text = matrix(cells.show === "mean" ? cells.max : cells.mean, cells, () => cells.percent);
         trace.customdata = matrix(cells.mean, cells, (row) => cells.percent / 100 * cells.capacity[row]);
         const amount = whole ? "<br>%{customdata:.3~g} " + cells.unit : "";
         trace.hovertemplate = "<b>%{y}</b><br>%{x|%b %d, %H:%M:%S}<br>" + cells.title + " " + cells.measure +
-            ": %{z:.0f} % (max %{text:.0f} %)" + amount + "<extra></extra>";
+            ": " + told[cells.show] + amount + "%{hovertext}<extra></extra>";
+        const columns = trace.x.length;
+        trace.hovertext = hottest.map((worker) => new Array(columns).fill(worker && "<br>highest: " + worker));
     }
 
     /* A bar in time begins at its base, and its x is how many seconds it lasts. */
@@ -105,8 +112,16 @@
         }
     }
 
-    /* Numbers come with the same tick as figures, and take a fraction of the time: they are painted first. */
-    const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+    /* Numbers come with the same tick as figures, and take a fraction of the time: they are painted first. Then each figure in its turn,
+       so that a page of several answers its reader between two of them. */
+    const nextFrame = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 0)));
+    let lastTurn = Promise.resolve();
+
+    function painted() {
+        const turn = lastTurn.then(nextFrame);
+        lastTurn = turn.then(nextFrame);
+        return turn;
+    }
 
     /* What was just opened may lie below the screen's edge; it has its height only once it is filled. */
     function bringIntoView(id) {
@@ -148,6 +163,8 @@
     /* What this page calls itself, so that the server can say how many look on. */
     const PAGE = Math.random().toString(36).slice(2) + Date.now().toString(36);
 
+    /* A longer address is not one that every server and chat takes. */
+    const GROUP_IN_ADDRESS = 4000;
     const PLAY_GAP = 10, BRUSHES = 20, SHORTEST_RANGE = 10;
     let playedAt = 0;
 
@@ -218,8 +235,9 @@
                 const words = refused.map((rule) => "The address asks for " + rule.name + "=" + query.get(rule.name).slice(0, 40)
                     + ", which must be " + [rule.values.filter(Boolean).join(", "), rule.rule].filter(Boolean).join(", or ")
                     + ": this shows " + (rule.default || rule.instead) + ".");
-                const worker = query.get("worker");
-                const opened = worker === (selected.worker || null) ? NO_UPDATE() : { worker: worker, group: null };
+                const worker = query.get("worker"), group = query.has("group") ? query.get("group").split("\n") : null;
+                const isOpen = worker === (selected.worker || null) && String(group) === String(selected.group || null);
+                const opened = isOpen ? NO_UPDATE() : { worker: worker, group: group };
                 return [NO_UPDATE(), ...chosen.map((value, index) => value === values[index] ? NO_UPDATE() : value), opened, words.join(" ")];
             }
             /* A page that is played would fill the browser's history. */
@@ -227,6 +245,7 @@
             const query = new URLSearchParams();
             rules.forEach((rule, index) => { if (values[index] !== rule.default) query.set(rule.name, values[index]); });
             if (selected.worker) query.set("worker", selected.worker);
+            if (selected.group && selected.group.join("\n").length <= GROUP_IN_ADDRESS) query.set("group", selected.group.join("\n"));
             const wanted = query.size ? "?" + query.toString() : "";
             return [wanted === search ? NO_UPDATE() : wanted, ...rules.map(NO_UPDATE), NO_UPDATE(), ""];
         },
@@ -301,12 +320,17 @@
         /* A click on a row opens its worker, or its group; the buttons close them again. */
         select: function (click, all, close, figure, selected) {
             const by = (triggered()[0] || "").split(".")[0];
-            if (by === inputId(1)) return Object.assign({}, selected, { group: null });
-            if (by === inputId(2)) return Object.assign({}, selected, { worker: null });
-            if (!click || !figure || !figure.members) return NO_UPDATE();
-            const members = figure.members[figure.data[0].y.indexOf(click.points[0].y)] || [];
-            if (members.length === 0) return NO_UPDATE();
-            return members.length === 1 ? Object.assign({}, selected, { worker: members[0] }) : Object.assign({}, selected, { group: members });
+            const set = (change) => [Object.assign({}, selected, change), NO_UPDATE()];
+            if (by === inputId(1)) return set({ group: null });
+            if (by === inputId(2)) return set({ worker: null });
+            const row = click && figure && figure.members ? figure.data[0].y.indexOf(click.points[0].y) : -1;
+            if (row >= 0 && figure.members[row].length) return set({ worker: figure.members[row][0] });
+            return [NO_UPDATE(), row >= 0 && figure.hottest[row] ? { worker: figure.hottest[row], at: Date.now() } : NO_UPDATE()];
+        },
+
+        /* Filters that ask for nothing. */
+        cleared: function (clicks, rules) {
+            return window.dash_clientside.callback_context.outputs_list.map((one) => rules.find((rule) => rule.component === one.id).default);
         },
 
         /* The open worker gets its tab's tick; without one its card is hidden and nothing is asked of the server. */
@@ -385,7 +409,7 @@
             if (!figure) return [NO_UPDATE(), { display: "none" }];
             if (!figure.data.length) return [{ data: [], layout: {} }, { display: "none" }];
             const traces = areas(figure.data.map((trace) => isTime(figure, "xaxis" + (trace.xaxis || "x").slice(1)) ? dated(trace) : Object.assign({}, trace)));
-            if (figure.cells) fillCells(traces[0], figure.cells);
+            if (figure.cells) fillCells(traces[0], figure.cells, figure.hottest.map(harmless));
             if (figure.names) traces.forEach((trace) => fillSpans(trace, figure.names));
             const layout = Object.assign({}, figure.layout);
             /* Where an axis of time was dragged to is what the whole page shows: nothing of it is kept here. */

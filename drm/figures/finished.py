@@ -18,6 +18,12 @@ from drm.figures.units import escaped
 from drm.model import FloatArray
 
 WORDS_PIXELS, WORDS_WIDTH = 240, 90
+CELL_WORDS = {
+    "max": "%{text:.0f} % (max %{z:.0f} %)",
+    "mean": "%{z:.0f} % (max %{text:.0f} %)",
+    "high": "95 of 100 at most %{z:.0f} % (mean %{text:.0f} %)",
+}
+"""What is told of a cell, by what has the colours."""
 
 
 def finish(figure: Figure, zone: tzinfo | None = None) -> Figure:
@@ -90,16 +96,17 @@ def _dated(drawn: Figure, axes: set[str], zone: tzinfo | None) -> Figure:
 
 
 def _fill(trace: Figure, cells: Figure) -> None:
-    mean, maximum = (_fractions(cells[name], cells) for name in ("mean", "max"))
+    mean = _fractions(cells["mean"], cells)
+    shown, beside = (_fractions(cells[name], cells) for name in (cells["show"], "max" if cells["show"] == "mean" else "mean"))
     capacity = np.array(cells["capacity"], float)
-    trace["z"] = _array(mean * 100, "f4")
-    trace["text"] = _array(np.where(np.isnan(maximum), 255, np.round(maximum * 100)), "u1")
+    trace["z"] = _array(shown * 100, "f4")
+    trace["text"] = _array(np.where(np.isnan(beside), 255, np.round(beside * 100)), "u1")
     amount = ""
     if (capacity > 0).all():
         trace["customdata"] = _array(mean * capacity[:, None], "f4")
         amount = f"<br>%{{customdata:.3~g}} {cells['unit']}"
     trace["hovertemplate"] = (
-        f"<b>%{{y}}</b><br>%{{x|%b %d, %H:%M:%S}}<br>{cells['title']} {cells['measure']}: %{{z:.0f}} % (max %{{text:.0f}} %)"
+        f"<b>%{{y}}</b><br>%{{x|%b %d, %H:%M:%S}}<br>{cells['title']} {cells['measure']}: {CELL_WORDS[cells['show']]}"
         f"{amount}<extra></extra>"
     )
 

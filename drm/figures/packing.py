@@ -23,6 +23,8 @@ OTHERS = {
 }
 """Segments that bear no colour of a task's name."""
 UNNAMED = "(blank)"
+LETTER_SHARE = 0.0045
+"""Of the width of the figure, for a letter on a screen of 1900 pixels."""
 PATTERNS = {"reserved": "/", "foreign": "x"}
 
 
@@ -36,6 +38,7 @@ def build(rows: Sequence[Packed], resource: str, now: float, scheme: str, revisi
         return None
     colours = palette(scheme)
     divisor, unit = scale_of(resource, max(one.capacity for one in rows))
+    longest = max(one.capacity for one in rows)
     places = places_of([bool(one.label) for one in rows])
     labels = [label_of(one.label, one.state) if one.label else "<b>mean of the others</b>" for one in rows]
     names = _task_colours(rows, scheme)
@@ -60,7 +63,7 @@ def build(rows: Sequence[Packed], resource: str, now: float, scheme: str, revisi
             trace["y"].append(place)
             trace["base"].append(round(base / divisor, 4))
             trace["x"].append(round(segment.amount / divisor, 4))
-            trace["text"].append(_segment_text(segment))
+            trace["text"].append(_fitting_text(segment, segment.amount / longest))
             trace["customdata"].append(_segment_hover(segment, resource, now, mean=not row.label))
             base += segment.amount
     figure_layout = rows_layout(scheme, f"packing-{resource}-{revision}", places, labels, top=32 if legend else 8, bottom=44)
@@ -115,6 +118,12 @@ def _key_text(key: tuple[str, str]) -> str:
 
 def _name(segment: Segment) -> str:
     return escaped(segment.name, LABEL_LIMIT).strip() or UNNAMED
+
+
+def _fitting_text(segment: Segment, share: float) -> str:
+    """Nothing where it has no room on a wide screen: Plotly would measure it at each refresh, and then hide it."""
+    text = _segment_text(segment)
+    return text if share >= LETTER_SHARE * len(text) else ""
 
 
 def _segment_text(segment: Segment) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -10,24 +11,36 @@ import numpy.typing as npt
 
 from drm.figures.rows import FEW, domains, listed, title
 from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
-from drm.figures.units import LABELS, escaped, scale_of, unique
+from drm.figures.units import LABELS, count, escaped, scale_of, unique
 from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, SeriesWindow
 from drm.model import RESOURCES, FloatArray
 
-LABEL_LIMIT = 32
+LABEL_LIMIT = 36
+SHOWS = ("max", "mean", "high")
+"""What a row of several workers shows: the highest, the mean, or the 95th of 100."""
+NO_WIDTH = "\u200b"
+MOST_LABELS = 40
+"""Names beside the rows: drawing them takes as long as drawing the cells, and further ones would not be read."""
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
 
 
 def build(
-    window: HeatmapWindow, capacities: Mapping[str, float], resource: str, measure: str, scheme: str, range_seconds: float
+    window: HeatmapWindow,
+    capacities: Mapping[str, float],
+    resource: str,
+    measure: str,
+    scheme: str,
+    range_seconds: float,
+    show: str = "max",
 ) -> Figure | None:
     """The heatmap as the browser gets it: one byte a cell under `cells`, which it turns into numbers; None where there is no row.
 
-    `capacities`: what each present worker has of the resource; a row of which that is not known shows percent alone.
+    `capacities`: what each present worker has of the resource; a row of which that is not known shows percent alone. `show`: which of
+    `SHOWS` has the colours. `members` holds who a row is, of a group nobody: it may be thousands; `hottest` tells one of it.
     """
     if not window.rows:
         return None
-    labels = unique([escaped(row.label, LABEL_LIMIT) for row in window.rows])
+    labels = _distinct(unique([escaped(row.label, LABEL_LIMIT) if len(row.worker_ids) < 2 else "" for row in window.rows]), window)
     known = [[capacities[worker_id] for worker_id in row.worker_ids if worker_id in capacities] for row in window.rows]
     per_row = [float(np.mean(row)) if row else 0.0 for row in known]
     divisor, unit = scale_of(resource, max(per_row, default=0.0))
@@ -56,16 +69,18 @@ def build(
         "data": [trace],
         "layout": layout(
             scheme,
-            f"utilization-{resource}-{measure}-{range_seconds}",
+            f"utilization-{resource}-{measure}-{range_seconds}-{show}",
             hovermode="closest",
             margin={"l": 8, "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
             xaxis=time_axis(scheme),
-            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30),
+            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30, nticks=MOST_LABELS),
         ),
         "cells": {
             "mean": _text(window.mean),
             "max": _text(window.max),
+            **({"high": _text(window.mean if window.high is None else window.high)} if show == "high" else {}),
+            "show": show,
             "rows": len(labels),
             "missing": MISSING,
             "percent": 100 / CELLS_PER_UNIT,
@@ -74,7 +89,8 @@ def build(
             "measure": measure,
             "title": LABELS[resource],
         },
-        "members": [list(row.worker_ids) for row in window.rows],
+        "members": [list(row.worker_ids) if len(row.worker_ids) == 1 else [] for row in window.rows],
+        "hottest": ["" if len(row.worker_ids) < 2 else row.hottest for row in window.rows],
     }
 
 
@@ -130,6 +146,26 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
         )
     shared["xaxis"] = time_axis(scheme, anchor=f"y{len(present) if len(present) > 1 else ''}")
     return {"data": traces, "layout": shared}
+
+
+def _distinct(labels: list[str], window: HeatmapWindow) -> list[str]:
+    """With the labels of groups, which may be alike: what tells them apart for Plotly is not seen."""
+    seen: Counter[str] = Counter()
+    for place, row in enumerate(window.rows):
+        if len(row.worker_ids) > 1:
+            text = escaped(row.label, LABEL_LIMIT)
+            labels[place] = text + NO_WIDTH * seen[text]
+            seen[text] += 1
+    return labels
+
+
+def rows_text(window: HeatmapWindow) -> str:
+    """How many workers the rows are, and what is left out."""
+    shared = sum(len(row.worker_ids) > 1 for row in window.rows)
+    rows = f" in {count(len(window.rows), 'row')}: those of a type that are neighbours in this order share one" if shared else ""
+    left_out = f"; {count(window.left_out, 'other')} left out" if window.left_out else ""
+    opens = "Click a row to open its workers." if shared else "Click a row to open its worker."
+    return f"{count(window.workers, 'worker')}{rows}{left_out}. Share of each worker's capacity; blank where there was no sample. {opens}"
 
 
 def _text(cells: npt.NDArray[np.uint8]) -> str:

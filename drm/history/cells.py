@@ -137,13 +137,17 @@ class CellRing:
 
     def read(self, metric: int, span: Span, worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
         """(mean, max) of these workers, (k, c) as cells."""
+        return reduced(*self.stored(metric, span, worker_ids), span.factor)
+
+    def stored(self, metric: int, span: Span, worker_ids: Sequence[str]) -> tuple[Cells, Cells]:
+        """A copy of what is kept of them, (buckets, k) as stored bytes, for `reduced`, which needs the ring no more."""
         rows = np.fromiter((self._rows[worker_id] for worker_id in worker_ids), np.intp, len(worker_ids))
         position, columns = span.kept(self._newest(), self.buckets)
         shape = (span.columns * span.factor, len(rows))
         mean, maximum = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         mean[position] = np.take(self._mean[metric][columns], rows, axis=1)
         maximum[position] = np.take(self._max[metric][columns], rows, axis=1)
-        return _reduced(mean, maximum, span.factor)
+        return mean, maximum
 
     def means(self, metrics: Sequence[int], span: Span, worker_ids: Sequence[str]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
         """(metrics, k): mean fractions over the buckets in which all metrics are known and the last one is more than nothing; NaN where
@@ -198,7 +202,7 @@ class CellRing:
         mean, maximum = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         mean[position, 0] = np.where(counts > 0, np.rint(sums / np.maximum(counts, 1)), 0)
         maximum[position, 0] = self._folded_max[metric][columns]
-        return _reduced(mean, maximum, span.factor)
+        return reduced(mean, maximum, span.factor)
 
     def seen_since(self, bucket: int) -> list[str]:
         """The workers with a row that were here in this bucket or after it."""
@@ -238,7 +242,7 @@ def _stored(fractions: Samples) -> Cells:
     return cells
 
 
-def _reduced(mean: Cells, maximum: Cells, factor: int) -> tuple[Cells, Cells]:
+def reduced(mean: Cells, maximum: Cells, factor: int) -> tuple[Cells, Cells]:
     """Stored bytes (buckets, k) -> cells (k, c), `factor` buckets to a column."""
     if factor > 1:
         # Of no workers there are buckets too, whose number cannot be told from the size of nothing.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,8 +15,9 @@ import numpy.typing as npt
 from drm.errors import UnknownIdError
 from drm.history.bucketing import Bucketing
 from drm.history.buckets import MEASURES, ClosedCells, ClosedSeries, Kept, OpenBucket
+from drm.history.cells import reduced
 from drm.history.filling import fill
-from drm.history.grouping import grouped, natural_key
+from drm.history.grouping import Arrange, as_they_are, grouped, natural_key, singly
 from drm.history.levels import BUCKETS, STEPS_SECONDS, Span, bucket_of, choose_level
 from drm.history.loading import load
 from drm.history.window import (
@@ -108,34 +110,41 @@ class Rings:
         rows: int = 150,
         columns: int = 360,
         worker_ids: Sequence[str] | None = None,
-        pools: Mapping[str, str] | None = None,
+        arrange: Arrange = as_they_are,
+        *,
+        high: bool = False,
     ) -> HeatmapWindow:
-        """Workers x time for one resource and measure, in natural order of ids; more workers than `rows` are grouped by pool and load.
-
-        `worker_ids`: only these, as far as they are kept. `end`: epoch seconds; the last column holds it.
-        """
+        """Workers x time for one resource and measure; more workers than `rows` are grouped by part and load. `worker_ids`: only these, as
+        far as they are kept; the rest as `Windows.heatmap`. `end`: epoch seconds; the last column holds it."""
         workers = self._buckets.all if resource in RESOURCES[self._buckets.all.resources] else self._buckets.gpu
         metric = workers.names.index((measure, resource))
         level, span = self._span(range_seconds, end, columns)
+        ring = workers.rings[level]
         with self._lock:
-            ring = workers.rings[level]
             workers.flush(level)
             kept = ring.seen_since(span.first)
-            wanted = kept if worker_ids is None else list(dict.fromkeys(set(kept) & set(worker_ids)))
-            wanted.sort(key=natural_key)
-            mean, maximum = ring.read(metric, span, wanted)
-            folded = ring.read_folded(metric, span) if worker_ids is None else None
+        # The tick's thread waits for copies only: names are looked at, and cells put together, between and after them.
+        wanted = kept if worker_ids is None else list(set(kept) & set(worker_ids))
+        wanted.sort(key=natural_key)
+        arrangement = arrange(wanted)
+        chosen = [one for one, is_shown in enumerate(arrangement.shown.tolist()) if is_shown]
+        with self._lock:
+            workers.flush(level)
+            chosen = [one for one in chosen if wanted[one] in ring]
+            stored = ring.stored(metric, span, [wanted[one] for one in chosen])
+            folded = None if worker_ids is not None or arrangement.is_filtered else ring.read_folded(metric, span)
             etag = self._etag(level, span)
-        sampled = (maximum != MISSING).any(axis=1)
-        if not sampled.all():
-            mean, maximum = mean[sampled], maximum[sampled]
-            wanted = [worker_id for worker_id, has_sample in zip(wanted, sampled, strict=True) if has_sample]
-        shown = [Row(worker_id, (worker_id,)) for worker_id in wanted]
-        if len(wanted) > rows:
-            shown, mean, maximum = grouped(wanted, mean, maximum, rows, pools)
+        mean, maximum = reduced(*stored, span.factor)
+        sampled = np.flatnonzero((maximum != MISSING).any(axis=1))
+        mean, maximum = mean[sampled], maximum[sampled]
+        chosen = [chosen[one] for one in sampled.tolist()]
+        ids = [wanted[one] for one in chosen]
+        arrangement = replace(arrangement, part=tuple(arrangement.part[one] for one in chosen))
+        shown, mean, maximum, highs = (grouped if len(ids) > rows else singly)(ids, mean, maximum, rows, arrangement, high=high)
         if folded is not None:
             shown.append(Row(FOLDED_LABEL, ()))
             mean, maximum = np.vstack([mean, folded[0]]), np.vstack([maximum, folded[1]])
+            highs = None if highs is None else np.vstack([highs, folded[0]])
         return HeatmapWindow(
             etag=etag,
             start=float(span.times[0]),
@@ -145,6 +154,9 @@ class Rings:
             rows=tuple(shown),
             mean=_frozen(mean),
             max=_frozen(maximum),
+            high=None if highs is None else _frozen(highs),
+            workers=len(ids),
+            left_out=len(kept) - len(wanted) + int((~arrangement.shown).sum()),
         )
 
     def fleet(self, range_seconds: float, end: float, columns: int = 360) -> SeriesWindow:

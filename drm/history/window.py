@@ -27,6 +27,8 @@ class Row:
     label: str
     worker_ids: tuple[str, ...]
     """One id for a worker, several for a group, none for terminated workers whose rows were folded together."""
+    hottest: str = ""
+    """The worker with the highest cell; empty where none has an id."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +46,12 @@ class HeatmapWindow:
     mean: npt.NDArray[np.uint8]
     max: npt.NDArray[np.uint8]
     """mean and max: (r, c) cells; in a group the mean of the means and the max of the maxima of its members."""
+    high: npt.NDArray[np.uint8] | None
+    """(r, c) cells, where they were asked for: the least that 95 of 100 means of members do not exceed; the mean of a worker by itself."""
+    workers: int
+    """How many workers these rows are."""
+    left_out: int
+    """How many more were sampled that were not asked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

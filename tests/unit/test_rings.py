@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drm.errors import InvalidValueError, UnknownIdError
+from drm.history.grouping import Arrangement
 from drm.history.levels import BUCKETS, Span, choose_level
 from drm.history.rings import FOLDED_LABEL, Rings
 from drm.history.window import MISSING, HeatmapWindow
@@ -160,7 +162,11 @@ def test_pools_do_not_share_rows() -> None:
     rings = Rings(1.0)
     feed(rings, START, {f"w{i}": 0.5 for i in range(40)})
     pools = {f"w{i}": "east" if i % 2 else "west" for i in range(40)}
-    rows = rings.heatmap("cpu", "used", 900, START, rows=8, pools=pools).rows
+
+    def arrange(ids: Sequence[str]) -> Arrangement:
+        return Arrangement(np.ones(len(ids), bool), tuple(pools[one] for one in ids), "part", is_filtered=False)
+
+    rows = rings.heatmap("cpu", "used", 900, START, rows=8, arrange=arrange).rows
     assert all(len({pools[worker_id] for worker_id in row.worker_ids}) == 1 for row in rows)
     assert {row.label.partition(":")[0] for row in rows} == {"east", "west"}
 
