@@ -89,7 +89,7 @@
         (event) => {
             const details = event.target;
             if (!(details instanceof Element) || !details.matches(".drm-as-table") || !details.open) return;
-            const graph = details.parentElement.querySelector(".js-plotly-plot");
+            const graph = details.parentElement.getElementsByClassName("js-plotly-plot")[0];
             const found = graph ? tables(graph) : [];
             details.lastElementChild.replaceChildren(...(found.length ? found.map(drawn) : [element("p", "Nothing is drawn.")]));
         },

@@ -235,11 +235,12 @@ def _series(window: SeriesWindow, name: str) -> FloatArray:
 
 
 def _work_of_a_task(allocated: FloatArray, running: FloatArray, run_seconds: FloatArray) -> float:
-    """Units of the resource times seconds; NaN where no task ran, or none has ended."""
+    """Units of the resource times seconds; NaN where no task ran that took any of it, or none has ended after any time."""
     ran, timed = running > 0, np.isfinite(run_seconds)
     if not ran.any() or not timed.any():
         return math.nan
-    return float(allocated[ran].sum() / running[ran].sum() * run_seconds[timed].mean())
+    work = float(allocated[ran].sum() / running[ran].sum() * run_seconds[timed].mean())
+    return work if work > 0 else math.nan
 
 
 def _piled_up(more: FloatArray, less: FloatArray) -> FloatArray:

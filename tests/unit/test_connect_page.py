@@ -58,6 +58,7 @@ def test_the_card_is_there_until_a_worker_is(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(DuplicateIdError, match="'a'"):
         manager.accept_report("a", WorkerReport("second", FOUR, {}))
     manager.accept_report("a", WorkerReport("first", FOUR, {}))
+    manager.advance(3.0)
     assert shown() == (True, contested_text(("a",)))
 
 

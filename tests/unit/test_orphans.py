@@ -119,9 +119,11 @@ def test_the_page_tells_what_was_told_last_and_asks_nobody() -> None:
     assert "They cost 0.50 USD an hour." in sentence and "instance i-2" in table and "unknown" in table and rented.asked == 1
     rented.instances = [instance("i-1", "w-1")]
     manager.cloud.orphans(LATER + 60)
+    manager.advance(LATER + 60)
     assert told() == ("There is none, as of 00:03:01 UTC, 0 s ago.", "null")
     rented.failure = RuntimeError("quota")
     manager.cloud.orphans(LATER + 60)
+    manager.advance(LATER + 60)
     assert told()[0].endswith("aws did not answer: quota.")
     past = page.call(ids.ORPHANS_TEXT, drm_cloud_tick={**TICK, "at": "5"})
     assert past[ids.ORPHANS_TEXT]["children"] == orphans_text.PAST
