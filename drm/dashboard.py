@@ -5,6 +5,7 @@ Nothing is started here, and nothing is global: any number of dashboards over an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -34,15 +35,22 @@ class MountError(DRMError):
     """A Flask application cannot take the dashboard there, or no more."""
 
 
+TABLES_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid/[^"]*)"></script>')
+
+
 class Page(dash.Dash):
     """Dash whose page works below any path that a proxy or a larger application puts before the prefix; Dash itself knows one, fixed."""
 
     def interpolate_index(self, *_: Any, **parts: Any) -> Any:
-        """The page's HTML, with the addresses that this reader's browser knows."""
+        """The page's HTML, with the addresses that this reader's browser knows; the script of tables comes later (assets/drm/grid.js)."""
+        moved = dict(parts)
+        found = TABLES_SCRIPT.search(moved["scripts"])
+        if found is not None:
+            moved["scripts"] = moved["scripts"].replace(found[0], "")
+            moved["metas"] += f'<meta name="drm-tables" content="{found[1]}">'
         root = _root()
         if not root:
-            return super().interpolate_index(**parts)  # type: ignore[no-untyped-call]  # Dash has no types there
-        moved = dict(parts)
+            return super().interpolate_index(**moved)  # type: ignore[no-untyped-call]  # Dash has no types there
         for text in (str, _as_in_json):
             here, there = f'"{text(self.config.requests_pathname_prefix)}', f'"{text(root + self.config.requests_pathname_prefix)}'
             moved = {name: part.replace(here, there) for name, part in moved.items()}

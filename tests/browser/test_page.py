@@ -78,6 +78,14 @@ def test_what_nobody_has_looked_at_is_not_mounted(watched: Watched) -> None:
     expect(page.get_by_label("Kind Filter Input")).to_have_value("grew")
 
 
+def test_the_script_of_tables_comes_with_the_first_table(watched: Watched) -> None:
+    """It is none of those that the page waits for, and the ledger has its rows."""
+    told = watched.page.request.get(watched.url).text()
+    assert "/dash_ag_grid/" in told and not re.search(r"<script[^>]*/dash_ag_grid/", told)
+    page = watched.open("?tab=scaling")
+    expect(page.locator(f"#{ids.LEDGER} .ag-row").first).to_be_visible(timeout=FIGURE_TIMEOUT)
+
+
 def test_tabs_switch_at_once_and_the_address_holds_the_view(watched: Watched) -> None:
     """A switch draws without waiting for the clock; a reload shows the same tab, range and measure; odd values become defaults."""
     page = watched.open("?refresh=0&range=1h")
