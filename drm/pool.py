@@ -52,6 +52,8 @@ class Pool:
         self.foreign_tasks = 0
         self._cancelling: set[str] = set()
         self._lost_at: dict[str, float] = {}
+        self._comes_back: dict[str, WorkerState] = {}
+        """What cordoned and draining workers that are lost are again once they are heard of: nobody has taken that back."""
         self._seen_ids: tuple[str, ...] = ()
         self._matched_ids: tuple[str, ...] = ()
         self._seen_rows = np.empty(0, dtype=np.intp)
@@ -66,10 +68,13 @@ class Pool:
         fleet, rows = self.fleet, self._seen_rows
         newly_lost = rows[(seen.states == LOST) & (fleet.states[rows] != LOST)]
         for worker_id in [fleet.ids[row] for row in newly_lost]:
+            self._note_loss(worker_id)
             self._free_worker(worker_id, f"worker {worker_id} was not heard of any more", now)
         ours = fleet.states[rows]
         keep = ((ours == CORDONED) | (ours == DRAINING)) & (seen.states == RUNNING)
         fleet.states[rows] = np.where(keep, ours, seen.states)
+        for worker_id in [one for one in self._comes_back if fleet.state(one) == "running"]:
+            fleet.set_state(worker_id, self._comes_back.pop(worker_id))
         fleet.capacity[rows], fleet.used[rows], fleet.occupied[rows], fleet.slots[rows] = (
             seen.capacity,
             measured(seen.used),
@@ -210,7 +215,7 @@ class Pool:
         forgotten = [lost for lost, since in self._lost_at.items() if now - since > LOST_KEPT_SECONDS]
         for worker_id in forgotten:
             del self._lost_at[worker_id]
-        fleet.remove(forgotten)
+        self._remove(forgotten)
         if seen.worker_ids is self._seen_ids and fleet.ids is self._matched_ids:
             return
         listed = set(seen.worker_ids)
@@ -244,10 +249,21 @@ class Pool:
             if self.fleet.state(worker_id) in ("draining", "lost") or reason in ("deregistered", "retired"):
                 expected.append(worker_id)
             else:
+                self._note_loss(worker_id)
                 self.fleet.set_state(worker_id, "lost")
                 self.fleet.used[self.fleet.row(worker_id)] = np.nan
                 self._lost_at[worker_id] = now
-        self.fleet.remove(expected)
+        self._remove(expected)
+
+    def _remove(self, worker_ids: Sequence[str]) -> None:
+        for worker_id in worker_ids:
+            self._comes_back.pop(worker_id, None)
+        self.fleet.remove(worker_ids)
+
+    def _note_loss(self, worker_id: str) -> None:
+        state = self.fleet.state(worker_id)
+        if state in ("cordoned", "draining"):
+            self._comes_back[worker_id] = state
 
     def _free_worker(self, worker_id: str, reason: str, now: float) -> None:
         for reservation in self.reservations.release_worker(worker_id):
