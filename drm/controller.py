@@ -30,6 +30,7 @@ from drm.history.remembered import Remembered
 from drm.history.rings import Rings
 from drm.history.spend_marks import SpendMarks
 from drm.history.worker_spends import WorkerSpends
+from drm.judgement import judge
 from drm.meter import Meter
 from drm.model import NAME_LIMIT, Resources, Task, WorkerType
 from drm.observation import LateSample, Observation
@@ -106,6 +107,8 @@ class Controller:
         """Why workers went since the last tick was recorded, by id."""
         self._late: list[LateSample] = []
         """What has been told of the past since the last tick was recorded."""
+        self._placed: list[Task] = []
+        """Tasks that have a place and were not sent there yet; more than those of one tick only where one has failed in between."""
         self._run_id = uuid.uuid4().hex[:10]
         self._task_number = 0
         self._closed = False
@@ -144,11 +147,15 @@ class Controller:
                 self._now = self._ticked_at = now
                 self._account(seen)
                 times.end_of("account")
-                started = self._pool.place(now)
+                self._placed += self._pool.place(now)
                 times.end_of("place")
-                decision = self._scaler.decide(now, ready=self._ready)
+                question = self._scaler.ask(now, ready=self._ready)
+                self._scaler.note_demand(question)
+            judgement = judge(question)
+            with self._lock:
+                decision = self._scaler.decide(judgement)
             times.end_of("decide")
-            self._actuate(started, decision)
+            self._actuate(decision)
             times.end_of("actuate")
             with self._lock:
                 self._version += 1
@@ -176,8 +183,9 @@ class Controller:
         for arrival in seen.arrivals[: self._pool.tasks.room]:
             self._queue(arrival.name, arrival.resources, arrival.submitted_at, None, arrival.call)
 
-    def _actuate(self, started: list[Task], decision: ScalingDecision) -> None:
-        self._actuator.start(started, self._now)
+    def _actuate(self, decision: ScalingDecision) -> None:
+        placed, self._placed = self._placed, []
+        self._actuator.start(placed, self._now)
         if decision.action == "scale_up":
             self._actuator.launch(decision)
         self._actuator.retire_drained()

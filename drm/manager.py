@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from drm.budget import Budget, Period
@@ -13,6 +14,7 @@ from drm.decision import Bounds, ScalingDecision
 from drm.engines.external import ExternalEngine
 from drm.engines.reported import Reception, WorkerReport
 from drm.errors import EngineError, InvalidValueError
+from drm.judgement import judge
 from drm.ledger import Ledger
 from drm.ledger_query import Query
 from drm.meter import TaskCosts
@@ -240,10 +242,17 @@ class DynamicResourceManager(Controller):
         return self.ledger.get(decision_id)
 
     def explain_now(self) -> ScalingDecision:
-        """What the policy would do if it were asked at the time of the last tick, and why; it is not kept, and its id is 0."""
+        """What the policy would do if it were asked at the time of the last tick, and why; it is not kept, and its id is 0.
+
+        A policy that takes seconds is not asked again: then it is what the last tick decided.
+        """
         with self._lock:
+            last = self._scaler.last
+            if self._scaler.is_slow and last is not None:
+                return replace(last, id=0)
             self._members()
-            return self._scaler.explain_now(self._now, ready=self._ready)
+            question = self._scaler.ask(self._now, ready=self._ready)
+        return judge(question).decision
 
     @property
     def _external(self) -> ExternalEngine:

@@ -1,4 +1,4 @@
-"""The scaler: asks the policy, keeps every answer with what it rested on, and follows what becomes of it.
+"""The scaler: reads what the policy is asked, keeps every answer with what it rested on, and follows what becomes of it.
 
 No engine and no lock in here: the manager calls it under its own lock, and does what a decision asks for.
 """
@@ -14,21 +14,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from drm.budget import Budget
-from drm.decision import Band, Blocker, Bounds, Flip, ScalingDecision, Step
+from drm.decision import Band, Blocker, Bounds, ScalingDecision
 from drm.demand import Demand, read_demand
 from drm.errors import InvalidValueError
 from drm.forecast import DemandHistory
 from drm.hidden import without_secrets
+from drm.judgement import SLOW_SECONDS, Judgement, Question, describe
 from drm.ledger import Ledger
-from drm.model import Resources
 from drm.observation import LaunchReport, Notice
 from drm.outcomes import Outcomes
 from drm.past import Past
 from drm.period_spend import PeriodSpends
 from drm.policies import Policy, policy_text
 from drm.policies.conditions import Conditions
-from drm.policies.flips import find_flips
-from drm.policies.pipeline import Evaluation, Pipeline, evaluate, thresholds
+from drm.policies.pipeline import Evaluation, Pipeline
 from drm.policies.predictive import PredictivePolicy
 from drm.pool import Pool
 from drm.readings import read_conditions
@@ -36,8 +35,6 @@ from drm.victims import choose_victims
 
 logger = logging.getLogger(__name__)
 
-MEASURED = ("utilization", "longest_idle_seconds", "idle_workers", "busy_workers")
-"""Conditions that are as old as the newest data of the pool."""
 NO_BUDGET = Budget()
 
 
@@ -67,6 +64,8 @@ class Scaler:
     """How many evaluations came to each action since the start."""
     bands: tuple[Band, ...] = ()
     """What the policy watched at the last evaluation."""
+    is_slow: bool = False
+    """Whether the last evaluation took longer than a reader should wait for one."""
 
     def __post_init__(self) -> None:
         _check(self.policy)
@@ -90,14 +89,24 @@ class Scaler:
         """The engine refused the launch that a decision asked for."""
         self._outcomes.report([LaunchReport(str(decision.id), failed=decision.count, error=str(error))])
 
-    def decide(self, now: float, *, ready: bool) -> ScalingDecision:
-        """One evaluation, kept in the ledger. A scale-down's workers are draining from here on; a scale-up's are the caller's to launch."""
-        demand = self._read_demand()
-        if ready:
-            self._demand_history.append(now, self._wanted(demand))
-        decision, self.bands = self._decision(self.ledger.next_id, now, ready, demand)
+    def ask(self, now: float, *, ready: bool) -> Question:
+        """What the next evaluation rests on. `judge` then asks the policy, without the lock: a policy may take its time."""
+        return self._question(now, ready, self._read_demand())
+
+    def note_demand(self, question: Question) -> None:
+        """Demand is remembered once per tick, for policies that look ahead."""
+        if question.seen.ready:
+            self._demand_history.append(question.now, self._wanted(question.demand))
+
+    def decide(self, judgement: Judgement) -> ScalingDecision:
+        """Keeps an evaluation in the ledger. A scale-down's workers are draining from here on; a scale-up's are the caller's to launch."""
+        now, policy = judgement.question.now, judgement.question.policy
+        if judgement.failed is not None and (self.last is None or self.last.code != "policy_error"):
+            logger.error("policy %s failed; the pool stays as it is", policy.name, exc_info=judgement.failed)
+        decision, self.bands = replace(judgement.decision, id=self.ledger.next_id), judgement.bands
+        self.is_slow = judgement.seconds > SLOW_SECONDS
         if decision.action == "scale_down":
-            victims, why = choose_victims(self.pool.fleet, decision.count, now, self.policy.grace_seconds)
+            victims, why = choose_victims(self.pool.fleet, decision.count, now, policy.grace_seconds)
             for worker_id in victims:
                 self.pool.fleet.set_state(worker_id, "draining")
             decision = replace(decision, worker_ids=victims, granted=len(victims), selection=why, **self._parting(victims, decision))
@@ -105,7 +114,10 @@ class Scaler:
         elif decision.action == "scale_up":
             self._outcomes.launched(str(decision.id), decision.id, decision.worker_type or "", decision.count, now)
         self.decided[decision.action] += 1
-        self._past.decided(now, decision.action, decision.desired, self.policy)
+        self._past.decided(now, decision.action, decision.desired, policy)
+        if policy != self.policy:
+            # Another one was set meanwhile.
+            self._past.forget_proposals()
         # A row of the ledger may hold many evaluations; what stands now is the latest of them.
         self.last = replace(decision, id=self.ledger.append(decision).id)
         if decision.action != "maintain":
@@ -136,16 +148,11 @@ class Scaler:
         self._keep(now, notice.code, text, notice.worker_ids, ready=ready, actor=notice.actor, provider=notice.provider)
 
     def _keep(self, now: float, code: str, change: str, worker_ids: tuple[str, ...], *, ready: bool, **told: str | None) -> None:
-        demand = self._read_demand()
-        seen, utilization = self._conditions(now, ready, demand)
-        current = int(seen.current_workers)
+        question = self._question(now, ready, self._read_demand())
+        current = int(question.seen.current_workers)
         found = Evaluation("maintain", code, change, current, current, current, current, (), ())
-        decision = self._describe(found, seen, utilization, {}, (), (), demand, self.ledger.next_id, now)
-        self.ledger.append(replace(decision, worker_ids=worker_ids, **told))  # type: ignore[arg-type]
-
-    def explain_now(self, now: float, *, ready: bool) -> ScalingDecision:
-        """The same evaluation, neither kept nor acted upon; its id is 0."""
-        return self._decision(0, now, ready, self._read_demand())[0]
+        decision = describe(question, found, {})
+        self.ledger.append(replace(decision, id=self.ledger.next_id, worker_ids=worker_ids, **told))  # type: ignore[arg-type]
 
     def _read_demand(self) -> Demand:
         return read_demand(self.pool, self.unanswered, self.limits.bounds.max)
@@ -178,26 +185,9 @@ class Scaler:
         busy = (fleet.reserved > 0) | (fleet.occupied > 0).any(axis=1)
         return float(busy.sum()) + demand.covered + demand.needed
 
-    def _decision(self, decision_id: int, now: float, ready: bool, demand: Demand) -> tuple[ScalingDecision, tuple[Band, ...]]:
+    def _question(self, now: float, ready: bool, demand: Demand) -> Question:
         seen, utilization = self._conditions(now, ready, demand)
-        notes = self._notes(now, seen)
-        flips: tuple[Flip, ...] = ()
-        bands: tuple[Band, ...] = ()
-        try:
-            bands = self.policy.bands(seen)
-            found = evaluate(self.policy, self.pipeline, seen, notes)
-            limits = thresholds(self.policy, self.pipeline, seen)
-            if found.action == "maintain":
-                flips, blockers = find_flips(self.policy, self.pipeline, seen, notes)
-            else:
-                (flips, _), blockers = find_flips(self.policy, self.pipeline, seen, notes), found.limits
-        except Exception as error:
-            # A policy is a plug-in: whatever it raises, the pool stays as it is, and the decision says so.
-            if self.last is None or self.last.code != "policy_error":
-                logger.exception("policy %s failed; the pool stays as it is", self.policy.name)
-            found, limits, blockers = _policy_error(error, seen), {}, ()
-        blockers = (*blockers, *self._infeasible())
-        return self._describe(found, seen, utilization, limits, flips, blockers, demand, decision_id, now), bands
+        return Question(now, self.policy, self.pipeline, seen, utilization, demand, self._notes(now, seen), self._infeasible())
 
     def _notes(self, now: float, seen: Conditions) -> Mapping[str, str]:
         """What numbers cannot say of a limit."""
@@ -213,50 +203,6 @@ class Scaler:
         """Tasks that no scaling helps are a reason as well why the pool does not grow for them."""
         found = self.pool.infeasible()
         return () if found is None else (Blocker("infeasible", found.reason, found.enough),)
-
-    def _describe(
-        self,
-        found: Evaluation,
-        seen: Conditions,
-        utilization: Mapping[str, float],
-        limits: Mapping[str, float],
-        flips: tuple[Flip, ...],
-        blockers: tuple[Blocker, ...],
-        demand: Demand,
-        decision_id: int,
-        now: float,
-    ) -> ScalingDecision:
-        change = found.target - found.current
-        grows = change > 0 and demand.worker_type is not None
-        return ScalingDecision(
-            id=decision_id,
-            timestamp=now,
-            pool="default",
-            actor="repair" if found.is_repair else "policy",
-            policy=self.policy.name,
-            policy_version=self.policy.version,
-            parameters={**self.policy.parameters, **self.pipeline.parameters},
-            action=found.action,
-            code=found.code,
-            reason=found.reason,
-            current=found.current,
-            desired=found.desired,
-            bounded=found.bounded,
-            count=abs(change),
-            utilization=utilization,
-            inputs=seen.inputs(limits, dict.fromkeys(MEASURED, seen.data_age_seconds)),
-            steps=found.steps,
-            blockers=blockers,
-            flips=flips,
-            cooldown_left_seconds=seen.up_cooldown_left_seconds if found.desired > found.current else seen.down_cooldown_left_seconds,
-            worker_type=demand.worker_type.name if grows and demand.worker_type else None,
-            resource_requirements=Resources.of(demand.counts @ demand.requests),
-            provider=demand.worker_type.provider if grows and demand.worker_type else None,
-            outcome="pending" if change else "done",
-            requested_at=now if change else None,
-            cost_rate_before=None if math.isnan(seen.cost_rate) else seen.cost_rate,
-            cost_rate_after=_cost_after(seen, change),
-        )
 
     def _parting(self, worker_ids: Sequence[str], decision: ScalingDecision) -> dict[str, Any]:
         """The types and providers of workers that go, and what the pool costs without them."""
@@ -277,16 +223,3 @@ def _check(policy: Policy) -> None:
         for span in spans:
             if not (isinstance(span, (int, float)) and math.isfinite(span) and span >= 0):
                 raise InvalidValueError(f"{name} of policy {policy.name!r} must be finite seconds of 0 or more, got {span!r}")
-
-
-def _cost_after(seen: Conditions, change: int) -> float | None:
-    """What the pool costs after the change per hour, where the prices are known."""
-    after = seen.cost_rate + (change * seen.worker_price if change > 0 else 0.0)
-    return None if math.isnan(after) else after
-
-
-def _policy_error(error: Exception, seen: Conditions) -> Evaluation:
-    current = int(seen.current_workers)
-    reason = f"the policy failed, and the pool stays as it is: {type(error).__name__}: {' '.join(str(error).split())}"
-    step = Step("proposal", current, current, reason)
-    return Evaluation("maintain", "policy_error", reason[:500], current, current, current, current, (step,), ())

@@ -55,6 +55,7 @@ OTHER_CODES: Mapping[str, str] = MappingProxyType(
         "above_max": "repair: the pool is brought down to its maximum, by draining",
         "policy_error": "the policy raised or proposed what is no size; the pool is not touched",
         "infeasible": "a blocker only: queued tasks fit on no worker that the pool has or could launch",
+        "slow_policy": "a blocker only: the policy takes seconds, so that what would change its answer was not searched",
         "bounds_set": "a user changed the bounds",
         "policy_set": "a user changed the policy",
         "cordoned": "a user cordoned a worker",

@@ -15,6 +15,7 @@ from drm.cli import SIMULATED_LIMITS, SIMULATED_POLICY, SIMULATED_START
 from drm.decision import Bounds, ScalingDecision
 from drm.engines.simulated import SimulatedEngine
 from drm.engines.simulated_load import KINDS
+from drm.judgement import judge
 from drm.ledger import Ledger
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
@@ -56,7 +57,7 @@ def test_an_evaluation_and_an_explanation() -> None:
     scaler = manager._scaler
     now = manager.snapshot.time
     assert manager.snapshot.count("running") > 9_500 and scaler._read_demand().needed > 1_000
-    evaluation = statistics.median(timed(lambda: scaler.decide(now, ready=True), 50))
+    evaluation = statistics.median(timed(lambda: scaler.decide(judge(scaler.ask(now, ready=True))), 50))
     record("an evaluation, 10 000 simulated workers, tasks waiting", evaluation, "ms", 5)
     explanation = statistics.median(timed(manager.explain_now, 50))
     record("explain_now, 10 000 simulated workers", explanation, "ms", 10)
