@@ -70,9 +70,11 @@ def _run(settings: Settings, ended: End) -> None:
     logs.begin(settings.log_level, settings.log_format, [token] if token else [])
     # What is slow to import comes after the settings and the port are known to be good.
     from drm.address import DEFAULT_PREFIX
+    from drm.descriptors import raise_limit
     from drm.serving import LiveDashboard, open_server, start_dashboard
     from drm.sessions import Sessions
 
+    raise_limit()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(open_server(settings.host, settings.port, push=settings.push))
         store = _store(settings)

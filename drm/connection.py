@@ -8,8 +8,16 @@ from typing import Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from drm.problems import KINDS, PROBLEM_TYPE, problem_text
+
 HEADER_SECONDS = 30.0
 """From a connection, or the first byte of a later request on it, to the end of that request's headers."""
+
+_BODY = problem_text(KINDS["busy"], "this server has as many connections as it can hold", "/").encode()
+TOO_MANY = (
+    f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: {PROBLEM_TYPE}\r\nContent-Length: {len(_BODY)}\r\n"
+    f"Retry-After: {KINDS['busy'].retry_after_seconds}\r\nConnection: close\r\n\r\n"
+).encode() + _BODY
 
 
 class Connection(H11Protocol):
@@ -17,9 +25,18 @@ class Connection(H11Protocol):
 
     _deadline: TimerHandle | None = None
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        # uvicorn itself refuses the requests of those who are in already, as soon as there are too many.
+        self._most, self.limit_concurrency = self.limit_concurrency, None
+
     def connection_made(self, transport: BaseTransport) -> None:
-        """The first request is waited for."""
+        """The first request is waited for; one connection too many is told so, and ended."""
         super().connection_made(cast(Any, transport))
+        if self._most is not None and len(self.connections) > self._most:
+            self.transport.write(TOO_MANY)
+            self.transport.close()
+            return
         self._watch_the_clock()
 
     def data_received(self, data: bytes) -> None:

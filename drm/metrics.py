@@ -18,12 +18,13 @@ from prometheus_client.registry import Collector
 
 from drm.cloud.accrual import HOUR_SECONDS, Spend
 from drm.cloud.split import PARTS
+from drm.health import Health
 from drm.history.recording import Recording
 from drm.metric_families import counter, filled, gauge
 from drm.model import RESOURCES, WORKER_STATES
 from drm.own_metrics import own_metrics
 from drm.snapshot import Snapshot
-from drm.state import DRMState, Health
+from drm.state import DRMState
 from drm.version import __version__
 
 METRICS_PATH = "/metrics"

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 
 from drm.durations import Durations
+from drm.health import Health
 from drm.history.recording import Recording
 from drm.own_process import ProcessFacts
-from drm.state import DRMState, Health
+from drm.state import DRMState
 from drm.version import __version__
 
 

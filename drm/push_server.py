@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from drm.descriptors import connection_limit
 from drm.errors import DRMError
-from drm.server import STOP_SECONDS, Server
+from drm.server import BACKLOG, CONNECTIONS, STOP_SECONDS, Server
 
 if TYPE_CHECKING:
     from drm.asgi import PushedApplication
 
 NEEDED = ("a2wsgi", "uvicorn", "websockets")
-CONNECTIONS = 4000
+TAKEN_AT_ONCE = 8
+"""asyncio takes so many connections before it looks at any; those beyond the limit are ended only then, and hold descriptors till then."""
 LONGEST_MESSAGE = 1024
 """Bytes; a page says one word."""
 
@@ -66,11 +69,19 @@ class PushServer(Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                limit_concurrency=CONNECTIONS,
+                limit_concurrency=connection_limit(CONNECTIONS),
+                backlog=TAKEN_AT_ONCE,
                 timeout_keep_alive=30,
                 timeout_graceful_shutdown=1,
             )
         )
+        startup = self._server.startup
+
+        async def startup_and_queue(sockets: list[socket.socket]) -> None:
+            await startup(sockets=sockets)
+            self._socket.listen(BACKLOG)
+
+        self._server.startup = startup_and_queue
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="drm-server", daemon=True)
         self._thread.start()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -10,7 +13,11 @@ from types import TracebackType
 from typing import Self
 
 from drm.errors import DRMError, InvalidValueError
+from drm.health import sentence
+from drm.prefork import Turn
 from drm.state import DRMState
+
+logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
 
@@ -51,8 +58,9 @@ class Runner:
     """Advances a state every `interval_seconds`, without drift, in a thread named `drm-runner`.
 
     Ticks are due at whole multiples of the interval after the start; one that takes longer than the interval skips those that it missed.
-    A state has at most one Runner; a second one raises DRMError. `clock` tells the time of each tick; `speed` says how many of its seconds
-    pass in one.
+    A state has at most one Runner; a second one raises DRMError. In a server of several processes (gunicorn -w 4) one of them ticks; the
+    states of the others raise DRMError where they are read, and tick once it has ended. `clock` tells the time of each tick; `speed` says
+    how many of its seconds pass in one.
     """
 
     def __init__(
@@ -67,6 +75,7 @@ class Runner:
         self._clock = clock or SteadyClock()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._turn = Turn()
         state.runner = self
         state.set_interval(self.interval_seconds, speed)
 
@@ -79,6 +88,7 @@ class Runner:
         """Starts the thread; the first tick comes at once. Once started it cannot be started again."""
         if self._thread is not None:
             raise DRMError("this Runner was started already: make a new one")
+        self._take_turn()
         self._thread = threading.Thread(target=self._run, name="drm-runner", daemon=True)
         self._thread.start()
 
@@ -87,6 +97,7 @@ class Runner:
         self._stopping.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(STOP_SECONDS)
+        self._turn.give_back()
         if self._state.runner is self:
             self._state.runner = None
 
@@ -102,12 +113,27 @@ class Runner:
         wait = due = 0.0
         missed = 0
         while not self._stopping.wait(wait):
-            self._state.manager.times.started(time.monotonic() - began - due, missed)
-            self._state.advance(self._clock())
+            try:
+                if self._take_turn():
+                    self._state.manager.times.started(time.monotonic() - began - due, missed)
+                    self._state.advance(self._clock())
+            except Exception as error:
+                # The state keeps what fails in a tick. This is what failed in keeping it, as without memory; the next tick must come.
+                with contextlib.suppress(Exception):
+                    logger.error("a tick failed, and so did the note of it: %s", sentence(error))
             elapsed = time.monotonic() - began
             wait = seconds_to_next(elapsed, self.interval_seconds)
             missed = round((elapsed + wait - due) / self.interval_seconds) - 1
             due = elapsed + wait
+
+    def _take_turn(self) -> bool:
+        is_ours, before = self._turn.take(), self._state.hindrance
+        self._state.hindrance = self._turn.hindrance
+        if self._turn.hindrance and not before:
+            logger.error("%s", self._turn.hindrance)
+        elif before and is_ours:
+            logger.warning("this process, %d, manages the pool from now on", os.getpid())
+        return is_ours
 
 
 def seconds_to_next(elapsed_seconds: float, interval_seconds: float) -> float:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import logging
+import math
 import socket
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from flask import Flask, redirect
 
 from drm.calls import BODY_LIMIT
+from drm.descriptors import connection_limit
 from drm.errors import DRMError, InvalidValueError
 from drm.guards import protect
 from drm.sessions import Sessions
@@ -18,8 +23,14 @@ from drm.trust import Trust, names_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+logger = logging.getLogger(__name__)
+
 STOP_SECONDS = 2.0
 BACKLOG = 1024
+CONNECTIONS = 4000
+REST_SECONDS = 0.5
+TOLD_AGAIN_SECONDS = 60.0
+OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class PortError(DRMError):
@@ -61,7 +72,7 @@ class Server:
             application,
             sockets=[self._socket],
             threads=16,
-            connection_limit=4000,
+            connection_limit=connection_limit(CONNECTIONS),
             asyncore_use_poll=True,
             channel_timeout=30,
             # A larger body ends the connection. What is only too large for our routes is read, so that its sender gets the answer.
@@ -70,6 +81,7 @@ class Server:
             ident="drm",
         )
         self._server.channel_class = Channel
+        _rest_without_descriptors(self._server)
         self._thread = threading.Thread(target=self._server.run, name="drm-server", daemon=True)
         self._thread.start()
 
@@ -120,6 +132,26 @@ def _close_all(server: Any) -> None:
     for channel in list(server.active_channels.values()):
         channel.handle_close()
     wasyncore.close_all(server._map)
+
+
+def _rest_without_descriptors(server: Any) -> None:
+    """Where the system gives no descriptor for the next connection, it is asked again a little later; waitress asks without a pause."""
+    accept, readable = server.accept, server.readable
+    rests_until = -math.inf
+
+    def accept_or_rest() -> Any:
+        nonlocal rests_until
+        try:
+            return accept()
+        except OSError as error:
+            if error.errno in OUT_OF_DESCRIPTORS:
+                if time.monotonic() > rests_until + TOLD_AGAIN_SECONDS:
+                    logger.warning("no more connections can be taken, until others end: %s", error.strerror)
+                rests_until = time.monotonic() + REST_SECONDS
+            raise
+
+    server.accept = accept_or_rest
+    server.readable = lambda: time.monotonic() >= rests_until and readable()
 
 
 def _listen(host: str, port: int) -> socket.socket:

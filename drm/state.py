@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import cast
 
@@ -17,7 +17,7 @@ from drm.cloud.manager import CloudProviderManager
 from drm.cloud.totals import Totals
 from drm.decision import Kind, ScalingDecision
 from drm.errors import DRMError, FutureError, InvalidValueError
-from drm.hidden import without_secrets
+from drm.health import Health, sentence
 from drm.history.lifetimes import Lifetime, Lifetimes, Newest
 from drm.history.recording import Recording
 from drm.ledger import Ledger
@@ -39,31 +39,6 @@ LOG_EVERY_SECONDS = 60.0
 CHANGING: tuple[Kind, ...] = ("up", "down", "failed", "user")
 MOMENTS_KEPT = 8
 """Views of the past that are kept for the next reader of the same moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the controller does. Times are epoch seconds; NaN before the first tick that went well."""
-
-    ok: bool = True
-    """Whether the last tick went well."""
-    error: str = ""
-    """Why it did not."""
-    errors: int = 0
-    """Ticks that failed, since the start."""
-    last_error: str = ""
-    """Why the last one of them did."""
-    last_error_monotonic: float = math.nan
-    """When that was, by `time.monotonic()`."""
-    last_tick_at: float = math.nan
-    ticked_monotonic: float = math.nan
-    """When that was by `time.monotonic()`, for its age: a wall clock may have been set since."""
-    """The time of the last tick that went well."""
-    tick_seconds: float = math.nan
-    """How long the last tick took."""
-    ticking_seconds: float = 0.0
-    """How long all that went well took."""
-    interval_seconds: float = 1.0
 
 
 class DRMState(Windows):
@@ -102,6 +77,8 @@ class DRMState(Windows):
         self.process = OwnProcess()
         self.runner: object | None = None
         """The Runner that ticks this state, if one is attached."""
+        self.hindrance = ""
+        """Why this process may not manage the pool, where another one of the same server does."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -295,7 +272,7 @@ class DRMState(Windows):
 
     def _note_failure(self, error: Exception, tick_seconds: float) -> None:
         health = self._health
-        told = _sentence(error)
+        told = sentence(error)
         self._health = replace(
             health,
             ok=False,
@@ -310,15 +287,11 @@ class DRMState(Windows):
             logger.exception("a tick failed, %d so far; the next one runs", self._health.errors)
 
     def refuse_after_fork(self) -> None:
-        """DRMError in any process but the one that made this state."""
+        """DRMError in any process but the one that made this state, and while another one manages the pool."""
+        if self.hindrance:
+            raise DRMError(self.hindrance)
         if os.getpid() != self._process:
             raise DRMError(
                 f"this DRMState belongs to process {self._process}, this is {os.getpid()}: make it after the fork, and serve it from "
                 "one process (gunicorn -w 1 --threads 8)"
             )
-
-
-def _sentence(error: Exception) -> str:
-    """The error in one line."""
-    text = " ".join(without_secrets(str(error)).split())
-    return (f"{type(error).__name__}: {text}" if text else type(error).__name__)[:500]

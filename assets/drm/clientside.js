@@ -140,14 +140,17 @@
         else grid.refreshInfiniteCache();
     }
 
-    /* When each tick was handed on. Dash leaves "busy" as it is where a request had no answer at all. */
-    const BUSY_AT_MOST = 10000;
-    let handedAt = {};
-    document.addEventListener("drm-contact", () => { handedAt = {}; });
+    /* When each tick was handed on. Dash leaves "busy" as it is where a request had no answer at all. An answer may as well be long under
+       way on a slow line, where more requests would only make it later: each time it is waited twice as long. */
+    const BUSY_AT_MOST = 10000, BUSY_LONGEST = 160000;
+    let handedAt = {}, patience = {};
+    document.addEventListener("drm-contact", () => { handedAt = {}; patience = {}; });
 
     /* Whether a tick may be handed to what `key` names: not by the clock alone while its last answer is on its way. */
     function mayHand(key, clockOnly, busy) {
-        if (clockOnly && busy && Date.now() - handedAt[key] < BUSY_AT_MOST) return false;
+        const most = patience[key] || BUSY_AT_MOST;
+        if (clockOnly && busy && Date.now() - handedAt[key] < most) return false;
+        patience[key] = clockOnly && busy ? Math.min(2 * most, BUSY_LONGEST) : BUSY_AT_MOST;
         handedAt[key] = Date.now();
         return true;
     }

@@ -201,7 +201,8 @@
         health: function (health) {
             page.ids.health = window.dash_clientside.callback_context.outputs_list[0].id;
             if (health) {
-                Object.assign(page, { health: health, healthAt: Date.now() });
+                /* Counted from the question: how long the answer was under way, on a slow line, makes what it says older. */
+                Object.assign(page, { health: health, healthAt: health.sent || Date.now() });
                 heard();
             }
             const props = healthProps();

@@ -119,10 +119,11 @@ def _as_cancelled(report: TaskReport) -> TaskReport:
 
 
 def _dask_outcome(error: Exception) -> Any:
-    """An attempt is lost where the way to the worker broke, and failed where its call or result could not be carried."""
+    """An attempt is lost where the way to the worker or the scheduler broke, and failed where its call or result could not be carried."""
     from distributed import KilledWorker
+    from distributed.client import FutureCancelledError
 
-    return "lost" if isinstance(error, (KilledWorker, OSError, TimeoutError)) else "failed"
+    return "lost" if isinstance(error, (KilledWorker, FutureCancelledError, OSError, TimeoutError)) else "failed"
 
 
 def _report(sent: _Sent, ending: dict[str, Any]) -> TaskReport:

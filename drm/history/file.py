@@ -30,8 +30,9 @@ LOG_BEGINS = b"\x64\x00\x62"
 REFUSED = (duckdb.DataError, duckdb.IntegrityError, duckdb.InvalidInputException, UnicodeError)
 INVALID = (duckdb.FatalException, duckdb.InternalException, duckdb.ProgrammingError)
 
-Trouble = Literal["damaged", "busy", "older", "newer", "unusable", "invalid", "refused"]
-"""refused: the file is well, and these rows it does not take. invalid: it has to be opened again, and is damaged if that does not help."""
+Trouble = Literal["damaged", "busy", "older", "newer", "unusable", "invalid", "refused", "starved"]
+"""refused: the file is well, and these rows it does not take. invalid: it has to be opened again, and is damaged if that does not help.
+starved: the process lacks memory or descriptors; it has to be opened again, and is as well as it was."""
 
 
 class HistoryFileError(HistoryError):

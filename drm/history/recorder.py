@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from drm.health import sentence
 from drm.history.batch import Batch, Event
 from drm.history.facts import memory_bytes
 from drm.history.file import HistoryFile, HistoryFileError
@@ -139,22 +140,35 @@ class Recorder:
             thread.join(INTERRUPT_SECONDS)
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._is_due(), timeout=self._patience())
-                stopping = self._stopping
-                self._take()
-            began = time.thread_time()
-            writes = bool(self._in_hand)
-            went_well = self._step()
-            held = memory_bytes(self._file) if writes and went_well and not self._hurried else self.recording.memory_bytes
-            with self._changed:
-                busy_seconds = self.recording.busy_seconds + time.thread_time() - began
-                self._note(busy_seconds=busy_seconds, memory_bytes=held)
-                self._changed.notify_all()
-            if stopping and (not went_well or not self._waiting):
-                self._finish()
-                return
+        is_over = False
+        while not is_over:
+            try:
+                is_over = self._turn()
+            except Exception:
+                # Without memory even noting a failure may fail: the thread that keeps history must not end with it.
+                with self._changed:
+                    self._changed.wait(min(RETRY_SECONDS))
+                self._retry_at = self._clock() + RETRY_SECONDS[0]
+                is_over = self._stopping
+
+    def _turn(self) -> bool:
+        """Waits for something to do, and does it; whether it was the last time."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._is_due(), timeout=self._patience())
+            stopping = self._stopping
+            self._take()
+        began = time.thread_time()
+        writes = bool(self._in_hand)
+        went_well = self._step()
+        held = memory_bytes(self._file) if writes and went_well and not self._hurried else self.recording.memory_bytes
+        with self._changed:
+            busy_seconds = self.recording.busy_seconds + time.thread_time() - began
+            self._note(busy_seconds=busy_seconds, memory_bytes=held)
+            self._changed.notify_all()
+        if stopping and (not went_well or not self._waiting):
+            self._finish()
+            return True
+        return False
 
     def _take(self) -> None:
         # What waits while something is tried again must be able to make room.
@@ -187,7 +201,8 @@ class Recorder:
         except Exception as error:
             # Whatever it is, the thread that keeps history must not end with it.
             logger.exception("the recorder failed")
-            self._fail(HistoryFileError("invalid", f"{type(error).__name__}: {error}"))
+            starved = isinstance(error, (MemoryError, OSError))
+            self._fail(HistoryFileError("starved" if starved else "invalid", sentence(error)))
             return False
         return True
 
