@@ -52,7 +52,7 @@ def layout() -> Component:
             ),
             html.P([], id=ids.card(KEY, "keys"), className="drm-keys"),
             html.P("", id=ids.empty(KEY), className="drm-empty"),
-            figure(KEY, "Worker lifetimes", BARS_CONFIG),
+            figure(KEY, "Worker lifetimes", BARS_CONFIG, opens=ids.DETAIL),
             html.Div(_list(), id=ids.ENDED_CARD, className="drm-scroll", hidden=True),
             html.P("", id=ids.card(KEY, "note"), className="drm-note"),
         ],
