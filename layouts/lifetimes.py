@@ -22,7 +22,7 @@ SORT_LABELS = {"begin": "by begin", "end": "by end", "length": "by length"}
 
 BARS_CONFIG: Any = {**CONFIG, "displayModeBar": False}
 """Dragging sets the range; the bar of buttons would only cover the first row."""
-SHARED_OPTIONS = ("pagination", "paginationPageSizeSelector", "domLayout", "rowHeight", "headerHeight")
+SHARED_OPTIONS = ("pagination", "paginationPageSizeSelector", "domLayout", "rowHeight", "headerHeight", "tabToNextCell")
 OPTIONS: dict[str, Any] = {
     **{name: GRID_OPTIONS[name] for name in SHARED_OPTIONS},
     "paginationPageSize": PAGE_ROWS,

@@ -62,6 +62,7 @@ def _tabs() -> Component:
     """Radio buttons that look like tabs: a browser's own keyboard and screen-reader behaviour, which dbc's tabs lack."""
     tabs: Component = dbc.RadioItems(
         id=ids.TABS,
+        name=ids.TABS,
         options=[{"label": tab.label, "value": tab.key} for tab in TABS],
         value=TABS[0].key,
         inline=True,

@@ -63,6 +63,8 @@
         if (section && cameFrom.has(section.id)) goBack(section, PATIENCE);
     });
 
+    window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, { drmLeaveTable: () => false });
+
     /* In a table of rows, Enter on a cell is a click on it, or on the button that it holds. */
     document.addEventListener("keydown", (event) => {
         const cell = event.key === "Enter" && event.target instanceof Element && event.target.matches(".drm-ledger .ag-cell") && event.target;
