@@ -24,7 +24,8 @@ WHERE = """(() => {
     const shown = here.matches(".btn-check") ? here.nextElementSibling : here;
     const style = getComputedStyle(shown), box = shown.getBoundingClientRect();
     return {
-        id: here.id, tag: here.tagName, value: here.value, name: (here.getAttribute("aria-label") || here.innerText || here.value || "").slice(0, 60).trim(),
+        id: here.id, tag: here.tagName, value: here.value,
+        name: (here.getAttribute("aria-label") || here.innerText || here.value || "").slice(0, 60).trim(),
         html: here.outerHTML.slice(0, 160), part: here.closest("main") ? "main" : here.closest("nav") ? "tabs" : "head",
         outlined: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, colour: style.outlineColor,
         seen: box.width > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
@@ -51,7 +52,8 @@ def stops(page: Page) -> list[dict[str, object]]:
     for _ in range(STOPS):
         page.keyboard.press("Tab")
         here = page.evaluate(WHERE)
-        if here is None:
+        # After the last comes the browser itself, or the first again.
+        if here is None or (found and here["html"] == found[0]["html"]):
             return found
         found.append(here)
     raise AssertionError(f"Tab never leaves the page: {[one['html'] for one in found[-6:]]}")
