@@ -66,14 +66,16 @@ class Server:
         from waitress import create_server
 
         from drm.request_parser import Channel
+        from drm.waiting import Connections
 
-        # Measured: with waitress' defaults 100 open tabs starve each other, and its select() ends at 1024 sockets.
+        connections = Connections()
+        # Measured: with waitress' defaults 100 open tabs starve each other.
         self._server = create_server(
             application,
+            map=connections,
             sockets=[self._socket],
             threads=16,
             connection_limit=connection_limit(CONNECTIONS),
-            asyncore_use_poll=True,
             channel_timeout=30,
             # A larger body ends the connection. What is only too large for our routes is read, so that its sender gets the answer.
             max_request_body_size=16 * BODY_LIMIT,
@@ -82,7 +84,7 @@ class Server:
         )
         self._server.channel_class = Channel
         _rest_without_descriptors(self._server)
-        self._thread = threading.Thread(target=self._server.run, name="drm-server", daemon=True)
+        self._thread = threading.Thread(target=connections.answer_all, name="drm-server", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

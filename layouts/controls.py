@@ -16,6 +16,8 @@ def segments(component_id: str, name: str, labels: Mapping[str, str]) -> Compone
     return html.Div(
         dbc.RadioItems(
             id=component_id,
+            # One group for the browser: one stop of the Tab key, and arrows within.
+            name=component_id,
             options=[{"label": label, "value": value} for value, label in labels.items()],
             value=next(iter(labels)),
             className="btn-group drm-radio",

@@ -24,6 +24,8 @@ GRID_OPTIONS: dict[str, Any] = {
     "domLayout": "autoHeight",
     "rowHeight": 32,
     "headerHeight": 34,
+    # The arrows lead from cell to cell: the Tab key must not take 165 steps to the end of the table.
+    "tabToNextCell": {"function": "drmLeaveTable()"},
     "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
 }
 

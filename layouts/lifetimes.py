@@ -22,7 +22,7 @@ SORT_LABELS = {"begin": "by begin", "end": "by end", "length": "by length"}
 
 BARS_CONFIG: Any = {**CONFIG, "displayModeBar": False}
 """Dragging sets the range; the bar of buttons would only cover the first row."""
-SHARED_OPTIONS = ("pagination", "paginationPageSizeSelector", "domLayout", "rowHeight", "headerHeight")
+SHARED_OPTIONS = ("pagination", "paginationPageSizeSelector", "domLayout", "rowHeight", "headerHeight", "tabToNextCell")
 OPTIONS: dict[str, Any] = {
     **{name: GRID_OPTIONS[name] for name in SHARED_OPTIONS},
     "paginationPageSize": PAGE_ROWS,
@@ -52,7 +52,7 @@ def layout() -> Component:
             ),
             html.P([], id=ids.card(KEY, "keys"), className="drm-keys"),
             html.P("", id=ids.empty(KEY), className="drm-empty"),
-            figure(KEY, "Worker lifetimes", BARS_CONFIG),
+            figure(KEY, "Worker lifetimes", BARS_CONFIG, opens=ids.DETAIL),
             html.Div(_list(), id=ids.ENDED_CARD, className="drm-scroll", hidden=True),
             html.P("", id=ids.card(KEY, "note"), className="drm-note"),
         ],

@@ -37,6 +37,7 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], n
             dcc.Store(id=ids.KEYS, data=[ids.SHELL_KEY, *(tab.key for tab in TABS)]),
             dcc.Store(id=ids.ADDRESS, data=[asdict(one) for one in CHOICES]),
             *(dcc.Store(id=store(tab.key)) for tab in TABS for store in (ids.tick, ids.busy, ids.drawn, ids.wire, ids.zoom)),
+            html.A("Skip to the content", href=f"#{ids.MAIN}", className="drm-skip"),
             html.Header([_brand(), _controls(acting=bool(changes))], className="drm-header"),
             about.layout(feed["logout"]),
             time_range.span_panel(),
@@ -48,7 +49,9 @@ def layout(panels: Mapping[str, list[Component]], feed: dict[str, str | None], n
             html.Nav([_tabs(), saving.layout()], **TABS_NAME, className="drm-tabs"),
             html.Main(
                 [Panel(panels[tab.key], id=ids.panel(tab.key), hidden=tab is not TABS[0]) for tab in TABS],
+                id=ids.MAIN,
                 className="drm-main",
+                tabIndex=-1,
             ),
         ],
         className="drm-page",
@@ -59,6 +62,7 @@ def _tabs() -> Component:
     """Radio buttons that look like tabs: a browser's own keyboard and screen-reader behaviour, which dbc's tabs lack."""
     tabs: Component = dbc.RadioItems(
         id=ids.TABS,
+        name=ids.TABS,
         options=[{"label": tab.label, "value": tab.key} for tab in TABS],
         value=TABS[0].key,
         inline=True,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
@@ -14,6 +16,8 @@ from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
 KEY = "utilization"
+
+NAMED: dict[str, Any] = {"aria-labelledby": ids.DETAIL_TITLE}
 
 LIFE_COLUMNS = ("State", "From", "Until", "Lasted", "Why")
 TASK_COLUMNS = ("Task", "State", "Started", "Ran for", "Asked for", "Used")
@@ -30,12 +34,12 @@ def layout(*, actions: bool = False) -> list[Component]:
                 html.Div([html.H2("Workers over time"), _choices()], className="drm-card-head"),
                 heat_controls.layout(),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
-                figure(KEY, "Workers over time"),
+                figure(KEY, "Workers over time", opens=ids.DETAIL),
                 html.P("", id=ids.card(KEY, "note"), className="drm-note"),
             ],
             className="drm-card",
         ),
-        html.Section(_detail(actions), id=ids.DETAIL, className="drm-card", hidden=True),
+        html.Section(_detail(actions), id=ids.DETAIL, className="drm-card", hidden=True, tabIndex=-1, **NAMED),
         lifetimes.layout(),
     ]
 

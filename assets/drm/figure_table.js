@@ -1,4 +1,5 @@
-/* What a figure shows, as a table for whoever cannot see it: made from the graph itself when the table is opened, as it stands then. */
+/* What a figure shows, as a table for whoever cannot see it: made from the graph itself when the table is opened, as it stands then.
+   Where a click on a row of the figure opens something, a button in the table's row does the same (keyboard.js). */
 (function () {
     "use strict";
 
@@ -44,7 +45,8 @@
             const known = Array.from(cells).filter((cell) => cell !== null && !Number.isNaN(cell) && !(trace.zmax < 255 && cell >= 255));
             const share = (cell) => Math.round((100 * cell) / trace.zmax) + " %";
             const mean = known.reduce((sum, cell) => sum + cell, 0) / known.length;
-            return [text(trace.y ? trace.y[row] : row), ...(known.length ? [share(known[known.length - 1]), share(mean), share(Math.max(...known))] : ["", "", ""])];
+            const name = trace.y ? trace.y[row] : row;
+            return [{ words: text(name), y: name }, ...(known.length ? [share(known[known.length - 1]), share(mean), share(Math.max(...known))] : ["", "", ""])];
         });
         return { caption: "", heads: ["Worker", "Newest", "Mean", "Highest"], ...thinned(rows) };
     }
@@ -55,7 +57,7 @@
         const told = traces.filter(isTold).flatMap((trace) => Array.from(trace.customdata, (words, at) => [trace.y[at], text(words)]));
         const rows = told.sort(([one], [other]) => one - other).map(([place, words]) => {
             const name = names.get(place) || "";
-            return [words.startsWith(name) ? words : name + ": " + words];
+            return [{ words: words.startsWith(name) ? words : name + ": " + words, y: place }];
         });
         return { caption, heads: ["What it is"], ...thinned(rows) };
     }
@@ -74,24 +76,39 @@
         return made;
     }
 
-    function drawn(one) {
+    /* The first cell of a row; where it `opens` something, with the place in the figure that a click on it would have. */
+    function headed(first, opens) {
+        const { words, y } = first && first.words !== undefined ? first : { words: first };
+        if (!opens || y === undefined) return element("th", words, { scope: "row" });
+        const button = element("button", words, { type: "button", class: "drm-link drm-row-button", title: "Open it, as a click in the figure does" });
+        button.drmPlace = y;
+        return element("th", button, { scope: "row" });
+    }
+
+    function drawn(one, opens) {
         const told = one.rows.length < one.all ? `${one.rows.length} of ${one.all} rows; Save data has all.` : "";
         const caption = [one.caption, told].filter(Boolean).join(": ");
         const head = element("tr", one.heads.map((name) => element(name ? "th" : "td", name, name ? { scope: "col" } : {})));
-        const body = one.rows.map(([first, ...cells]) => element("tr", [element("th", first, { scope: "row" }), ...cells.map((cell) => element("td", cell, { class: "drm-number" }))]));
+        const body = one.rows.map(([first, ...cells]) => element("tr", [headed(first, opens), ...cells.map((cell) => element("td", cell, { class: "drm-number" }))]));
         const parts = [element("thead", head), element("tbody", body)];
         if (caption) parts.unshift(element("caption", caption));
         return element("table", parts, { class: "table table-sm drm-table" });
     }
+
+    function fill(details) {
+        const figure = details.parentElement, graph = figure.getElementsByClassName("js-plotly-plot")[0], found = graph ? tables(graph) : [];
+        const opens = figure.dataset.drmRowOpens;
+        details.lastElementChild.replaceChildren(...(found.length ? found.map((one) => drawn(one, opens)) : [element("p", "Nothing is drawn.")]));
+    }
+
+    window.drm_figure_table = { fill: fill };
 
     document.addEventListener(
         "toggle",
         (event) => {
             const details = event.target;
             if (!(details instanceof Element) || !details.matches(".drm-as-table") || !details.open) return;
-            const graph = details.parentElement.getElementsByClassName("js-plotly-plot")[0];
-            const found = graph ? tables(graph) : [];
-            details.lastElementChild.replaceChildren(...(found.length ? found.map(drawn) : [element("p", "Nothing is drawn.")]));
+            fill(details);
         },
         true,
     );
