@@ -1,8 +1,8 @@
 """Which connections of the server have something to say: the operating system is asked, instead of each connection before each wait.
 
 waitress' own loop asks every connection whether it would read or write, each time anything happens: with 1500 idle pages a reader waited
-4.6 times as long as without. A connection that only waits for its next request cannot change its mind but by what is heard from it, or where
-waitress ends it because it rests too long, for which it is asked once a second.
+4.6 times as long as without. A connection that only waits for its next request cannot change its mind but by what is heard from it, or
+where waitress ends it because it rests too long, for which it is asked once a second.
 """
 
 from __future__ import annotations
