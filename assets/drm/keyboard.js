@@ -5,7 +5,7 @@
     const LOOK = 150, TRIES = 40, PATIENCE = 10;
     const cameFrom = new Map();
 
-    const graphOf = (figure) => figure.querySelector(".js-plotly-plot");
+    const graphOf = (figure) => figure.getElementsByClassName("js-plotly-plot")[0];
 
     /* The rows of a heatmap by name; null of another figure. */
     function rowsOf(figure) {
@@ -14,7 +14,7 @@
     }
 
     const isShown = (section) => Boolean(section && section.offsetParent);
-    const titleOf = (section) => isShown(section) ? section.querySelector("h2").textContent : null;
+    const titleOf = (section) => isShown(section) ? section.getElementsByTagName("h2")[0].textContent : null;
 
     /* What is opened gets the focus once it is there. A row of several workers opens into their rows: then the table is that of those. */
     function follow(details, id, before, tries) {
@@ -26,7 +26,7 @@
             section.scrollIntoView({ block: "nearest" });
         } else if (rows !== before.rows) {
             window.drm_figure_table.fill(details);
-            (details.querySelector(".drm-row-button") || details.firstElementChild).focus();
+            (details.getElementsByClassName("drm-row-button")[0] || details.firstElementChild).focus();
         } else if (tries) setTimeout(() => follow(details, id, before, tries - 1), LOOK);
     }
 
@@ -68,6 +68,6 @@
     /* In a table of rows, Enter on a cell is a click on it, or on the button that it holds. */
     document.addEventListener("keydown", (event) => {
         const cell = event.key === "Enter" && event.target instanceof Element && event.target.matches(".drm-ledger .ag-cell") && event.target;
-        if (cell) (cell.querySelector("button") || cell).click();
+        if (cell) (cell.getElementsByTagName("button")[0] || cell).click();
     });
 })();
