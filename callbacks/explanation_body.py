@@ -10,6 +10,7 @@ from dash.development.base_component import Component
 from drm.analysis.decision_cost import DecisionCost
 from drm.callbacks import decision_account
 from drm.callbacks.decision_account import facts_list
+from drm.callbacks.money_link import rate_at
 from drm.decision import Blocker, ScalingDecision
 from drm.figures import explanation
 
@@ -28,9 +29,15 @@ def body(decision: ScalingDecision, cost: DecisionCost | None = None) -> list[Co
         *_blockers(decision),
         # What a person changed went through no steps.
         *([html.Div(columns, className="drm-columns")] if decision.steps else []),
-        facts_list([*explanation.outcome(decision), *explanation.facts(decision)]),
+        facts_list([*explanation.outcome(decision), *(_linked(fact, decision) for fact in explanation.facts(decision))]),
         *([] if cost is None else decision_account.body(cost)),
     ]
+
+
+def _linked(fact: tuple[str, str], decision: ScalingDecision) -> tuple[str, Any]:
+    """What the pool cost an hour opens its instances, as of the decision."""
+    label, text = fact
+    return (label, rate_at(text, decision.timestamp if decision.id else None)) if label == explanation.COST_RATE else fact
 
 
 def _blockers(decision: ScalingDecision) -> list[Component]:

@@ -7,7 +7,7 @@ from typing import Any
 from dash import html
 from dash.development.base_component import Component
 
-from drm.address import leads_to, leads_to_worker
+from drm.address import leads_to, leads_to_instances, leads_to_worker
 
 
 def money_link(text: str, parts: str, **values: str) -> Component:
@@ -19,4 +19,10 @@ def money_link(text: str, parts: str, **values: str) -> Component:
 def worker_money(text: str, worker_id: str) -> Component:
     """The same of an amount that was paid for one worker."""
     asked: dict[str, Any] = leads_to_worker(worker_id)
+    return html.Button(text, className="drm-money", **asked)
+
+
+def rate_at(text: str, moment: float | None) -> Component:
+    """The same of what the pool cost an hour at a moment; None: of the present."""
+    asked: dict[str, Any] = leads_to_instances(moment)
     return html.Button(text, className="drm-money", **asked)

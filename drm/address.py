@@ -82,6 +82,12 @@ def leads_to(parts: str, **values: str) -> dict[str, str]:
     return _leads_to(parts, [[component, "value", value] for component, value in values.items()])
 
 
+def leads_to_instances(moment: float | None) -> dict[str, str]:
+    """The same of a cost rate: the instances of the pool at a moment, as the Cloud tab shows them; None: of the present."""
+    past = [] if moment is None else [[ids.AT, "data", f"{moment:.3f}".rstrip("0").rstrip(".")]]
+    return _leads_to(ids.CLOUD_TABLE, [*past, [ids.TABS, "value", "cloud"]])
+
+
 def leads_to_worker(worker_id: str) -> dict[str, str]:
     """The same of what was paid for one worker: it opens in Utilization."""
     chosen = {"worker": worker_id, "group": None}

@@ -17,6 +17,9 @@ SENTENCE_LIMIT = 600
 HEADROOM = 1.25
 """A bullet's track ends so far beyond the larger of value and threshold."""
 
+COST_RATE = "Cost per hour"
+"""The fact that is an amount of money."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepText:
@@ -86,7 +89,7 @@ def facts(decision: ScalingDecision) -> list[tuple[str, str]]:
         found.append(("Waiting tasks ask for", ", ".join(asked)))
     if decision.cost_rate_before is not None:
         after = "" if decision.cost_rate_after is None or not decision.count else f" before, {number(decision.cost_rate_after)} after"
-        found.append(("Cost per hour", f"{number(decision.cost_rate_before)}{after}"))
+        found.append((COST_RATE, f"{number(decision.cost_rate_before)}{after}"))
     if decision.selection:
         found.append(("Why these workers", plain(decision.selection, SENTENCE_LIMIT)))
     return found

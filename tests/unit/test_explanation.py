@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
+from dataclasses import replace
 
 import pytest
+from plotly.utils import PlotlyJSONEncoder
 
-from drm.decision import Fold, Input, Step
+from drm import ids
+from drm.callbacks import explanation_body
+from drm.decision import Fold, Input, ScalingDecision, Step
 from drm.figures import explanation
 from drm.figures.ledger_rows import ledger_row
 from drm.ledger_query import Query
@@ -86,6 +92,19 @@ def test_outcome_and_facts_bear_their_times_types_and_prices() -> None:
     assert told["Workers"].endswith("w11 and 3 more") and told["Worker type"] == "standard, provider alpha"
     assert told["Cost per hour"] == "1.5 before, 2.64 after" and told["Waiting tasks ask for"] == "5 cores, 1 GiB"
     assert explanation.outcome(decision(1.0)) == []
+
+
+def test_a_cost_rate_opens_the_instances_of_its_moment() -> None:
+    """As of the decision; of the present tick the page stays where it is."""
+
+    def properties(one: ScalingDecision) -> list[list[str]]:
+        page = json.dumps(explanation_body.body(one), cls=PlotlyJSONEncoder)
+        (found,) = re.findall(r'"data-drm-set": ("(?:[^"\\]|\\.)*")', page)
+        return list(json.loads(json.loads(found)))
+
+    to_cloud = [ids.TABS, "value", "cloud"]
+    assert properties(GREW) == [[ids.AT, "data", "100"], to_cloud]
+    assert properties(replace(GREW, id=0)) == [to_cloud]
 
 
 def test_what_a_person_changed_is_told_as_such() -> None:
