@@ -81,6 +81,7 @@ def _values(state: DRMState) -> dict[str, Any]:
         ids.RESOURCE: "cpu",
         ids.MEASURE: "used",
         ids.SELECTED: {"group": workers},
+        ids.OPENED: {"worker": workers[0]},
         "drm-demand-resource": "cpu",
         ids.ALLOCATION_RESOURCE: "cpu",
         ids.ALLOCATION_SORT: "name",
