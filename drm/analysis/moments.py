@@ -120,9 +120,10 @@ def _count(record: Recorded, shape: TaskShape, still: Sequence[float], times: Fl
     found = np.where(known, at(times), 0.0)
     whole_days = int((record.until - first) // DAY_SECONDS) if math.isfinite(first) else 0
     for row in np.flatnonzero(~known):
-        if whole_days:
-            alike = times[row] + DAY_SECONDS * (math.ceil((first - times[row]) / DAY_SECONDS) + np.arange(whole_days))
-            found[row] = at(alike[alike <= record.until]).mean()
+        alike = times[row] + DAY_SECONDS * (math.ceil((first - times[row]) / DAY_SECONDS) + np.arange(whole_days))
+        alike = alike[alike <= record.until]
+        if len(alike):
+            found[row] = at(alike).mean()
         else:
             span = record.until - first
             lasted = np.minimum(ends, record.until) - np.maximum(starts, first)
