@@ -15,9 +15,9 @@ import pytest
 
 from tests.integration.stalling_proxy import StallingProxy
 from tests.integration.test_cli import Program
-from tests.integration.test_faults_process import BEARER, TOKEN, Kept, report_to, seen_by, until
+from tests.integration.test_faults_process import BEARER, TOKEN, Kept, report_to, seen_by
 from tests.integration.test_faults_scheduler import Cluster, Watched
-from tests.integration.test_faults_scheduler import until as until_seen
+from tests.integration.waits import until
 
 MINUTE = 60.0
 ROOM_BYTES = 48 * 2**20
@@ -27,7 +27,7 @@ ROOM_BYTES = 48 * 2**20
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A scheduler with two workers."""
     cluster = Cluster(tmp_path)
-    until_seen(cluster.answers, "a scheduler")
+    until(cluster.answers, "a scheduler")
     yield cluster
     cluster.close()
 
@@ -38,14 +38,14 @@ def test_a_minute_without_the_network(cluster: Cluster) -> None:
     with StallingProxy("127.0.0.1", cluster.port) as proxy:
         watched = Watched(proxy.port)
         with watched.manager, watched.runner:
-            until_seen(lambda: watched.running() == 2, "two workers")
+            until(lambda: watched.running() == 2, "two workers")
             proxy.stall()
-            until_seen(lambda: watched.says("did not answer"), "word of it")
+            until(lambda: watched.says("did not answer"), "word of it")
             time.sleep(MINUTE)
             assert watched.says("did not answer") and watched.running() == 2
             proxy.resume()
             began = time.monotonic()
-            until_seen(lambda: watched.state.health.ok, "an answer")
+            until(lambda: watched.state.health.ok, "an answer")
             print(f"healthy {time.monotonic() - began:.1f} s after the network is back")
             assert watched.manager.submit(pow, 7, 2).result(90.0) == 49
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import psutil
 import pytest
 
 from tests.integration.test_cli import Program
+from tests.integration.waits import until
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "correct-horse-battery"
@@ -53,17 +53,6 @@ class Agent:
     def lines(self) -> list[str]:
         self._log.seek(0)
         return self._log.read().splitlines()
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """What the condition gives once it is true."""
-    ends = time.monotonic() + WITHIN
-    while time.monotonic() < ends:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(what)
 
 
 def workers(url: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +32,7 @@ from drm.server import create_standalone
 from drm.state import DRMState
 from tests.integration.test_cli import Program
 from tests.integration.test_trust import calls
+from tests.integration.waits import until
 
 START = 1_700_000_000.0
 PREFIX = "/drm-dashboard/"
@@ -87,14 +88,6 @@ def pool(engine: ExternalEngine, **choices: Any) -> DRMState:
         state.manager.report(name, used={"cpu": 1.0})
     state.set_interval(0.001)
     return state
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Waits for it."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {seconds} s"
-        time.sleep(0.01)
 
 
 def test_a_hundred_ticks_that_fail_lose_nothing(caplog: pytest.LogCaptureFixture) -> None:

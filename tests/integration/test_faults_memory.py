@@ -18,16 +18,10 @@ from drm.manager import DynamicResourceManager
 from drm.model import Resources
 from drm.runner import Runner
 from drm.state import DRMState
+from tests.integration.waits import until
 from tests.unit.kept_pools import Outside, documents
 
 DEADLINE_SECONDS = 30.0
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_SECONDS} s"
-        time.sleep(0.01)
 
 
 class Starved:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from drm.prefork import Turn, server_name
-from tests.integration.test_faults_process import until
+from tests.integration.waits import until
 
 APPLICATION = """
 import os

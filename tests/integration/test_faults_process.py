@@ -25,6 +25,7 @@ import pytest
 
 from drm.history.store import HistoryStore
 from tests.integration.test_cli import Program
+from tests.integration.waits import until
 
 TOKEN = "correct-horse-battery"
 DESCRIPTORS = 128
@@ -37,14 +38,6 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Program]]:
     """Starts a program that is gone after the test."""
     with ExitStack() as stack:
         yield lambda *arguments, **variables: stack.enter_context(Program(tmp_path, *arguments, **variables))
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_SECONDS} s"
-        time.sleep(0.05)
-    return found
 
 
 class Kept:

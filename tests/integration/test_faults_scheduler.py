@@ -7,10 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -23,17 +22,10 @@ from drm.runner import Runner
 from drm.server import create_standalone
 from drm.state import DRMState
 from tests.integration.stalling_proxy import StallingProxy
+from tests.integration.waits import until
 
 DEADLINE_SECONDS = 90.0
 ONE = Resources(cpu=1, memory=64e6)
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_SECONDS} s"
-        time.sleep(0.05)
-    return found
 
 
 class Cluster:

@@ -27,20 +27,13 @@ from drm.runner import Runner, SteadyClock
 from drm.server import create_standalone
 from drm.state import DRMState
 from tests.integration.conftest import Wire
+from tests.integration.waits import until
 from tests.unit.external_pool import SHAPE, Elastic
 
 DEADLINE_SECONDS = 60.0
 MARCH = datetime(2026, 3, 29, 0, 0, tzinfo=UTC).timestamp()
 """One hour before clocks in Europe go from two to three."""
 OCTOBER = datetime(2026, 10, 25, 0, 0, tzinfo=UTC).timestamp()
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come within {DEADLINE_SECONDS} s"
-        time.sleep(0.01)
-    return found
 
 
 class Page:
