@@ -59,7 +59,6 @@ def register(app: Dash, state: DRMState) -> None:
             # What cannot be shown does not stay in the address: a moment of the future would come.
             "default_range": None if range_seconds(asked.range_text) else DEFAULT_RANGE,
             "is_future": asked.at is not None and view.moment is None,
-            "sent": asked.sent,
             "age": None if math.isnan(health.ticked_monotonic) else time.monotonic() - health.ticked_monotonic,
         }
         return {

@@ -46,6 +46,7 @@ def register(app: Dash, state: DRMState) -> None:
         Output(ids.HEALTH_TEXT, "children"),
         Output(ids.HEALTH_TEXT, "className"),
         Input(ids.HEALTH, "data"),
+        State(ids.tick(ids.SHELL_KEY), "data"),
     )
     app.clientside_callback(
         in_browser("address"),

@@ -31,8 +31,6 @@ class Asked:
     scheme: str
     worker_id: str
     decision: str
-    sent: float | None
-    """When, by the browser's clock in milliseconds; None where it does not say."""
 
 
 def read_tick(tick: object) -> Asked:
@@ -46,7 +44,6 @@ def read_tick(tick: object) -> Asked:
         str(tick.get("scheme")),
         str(tick.get("worker")),
         str(tick.get("decision")),
-        sent if isinstance(sent := tick.get("sent"), (int, float)) and math.isfinite(sent) else None,
     )
 
 

@@ -198,11 +198,12 @@
         },
 
         /* What the server says of the controller, and the page of the server. */
-        health: function (health) {
+        health: function (health, asked) {
             page.ids.health = window.dash_clientside.callback_context.outputs_list[0].id;
             if (health) {
-                /* Counted from the question: how long the answer was under way, on a slow line, makes what it says older. */
-                Object.assign(page, { health: health, healthAt: health.sent || Date.now() });
+                /* Counted from the question: how long the answer was under way, on a slow line, makes what it says older. By this page's own
+                   tick: the answer is the same for all pages, and their clocks are not. */
+                Object.assign(page, { health: health, healthAt: (asked && asked.sent) || Date.now() });
                 heard();
             }
             const props = healthProps();

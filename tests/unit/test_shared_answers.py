@@ -14,9 +14,12 @@ import pytest
 from flask import Response
 from werkzeug.wrappers import Response as AnyResponse
 
+from drm import ids
 from drm.dashboard import create_app
 from drm.shared_answers import SECONDS, SharedAnswers, is_shared
 from tests.unit.page_pool import START, TICKS, state_with_history
+from tests.unit.test_callbacks import TICK
+from tests.unit.test_callbacks import Page as SharedPage
 
 NO_UPDATE = 204
 
@@ -178,3 +181,10 @@ def test_the_page_gives_two_readers_of_one_tick_the_same_bytes_and_the_next_tick
     state.advance(START + TICKS + 2)
     gc.collect()
     assert old() is None, "an answer that is kept must not keep what it was made of"
+
+
+def test_an_answer_holds_nothing_of_the_page_that_asked_first() -> None:
+    """Others get it too, and their clocks may stand elsewhere."""
+    told = SharedPage(state_with_history()).call(ids.HEALTH, drm_shell_tick={**TICK, "sent": 987654321.5, "page": "of-the-first"})
+    assert told[ids.HEALTH]["data"]["ok"]
+    assert "987654321" not in json.dumps(told) and "of-the-first" not in json.dumps(told)
