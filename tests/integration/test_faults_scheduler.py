@@ -164,4 +164,6 @@ def test_a_network_that_stalls(cluster: Cluster) -> None:
             until(lambda: watched.state.health.ok, "an answer")
             assert task.result(DEADLINE_SECONDS) == 49
             until(lambda: watched.client.get("/readyz").status_code == 200, "that it is ready")
-            assert sorted(watched.state.snapshot.worker_ids) == ["left", "right"] and watched.state.snapshot.tasks.done == 1
+            # Its handle has the result before the snapshot of that tick is there.
+            until(lambda: watched.state.snapshot.tasks.done == 1, "the end of the task in a snapshot")
+            assert sorted(watched.state.snapshot.worker_ids) == ["left", "right"]
