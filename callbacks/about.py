@@ -29,8 +29,8 @@ def register(app: Dash, state: DRMState) -> None:
     )
 
     @app.callback(
-        Output(ids.ABOUT_FACTS, "children"),
-        Output(ids.ABOUT_PHASES, "children"),
+        Output(ids.ABOUT_FACTS, "content"),
+        Output(ids.ABOUT_PHASES, "content"),
         Input(ids.tick(ids.ABOUT_KEY), "data"),
         running=[(Output(ids.busy(ids.ABOUT_KEY), "data"), True, False)],
         prevent_initial_call=True,

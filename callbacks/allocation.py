@@ -41,7 +41,10 @@ def register(app: Dash, state: DRMState) -> None:
             "rows": Output(ids.card(KEY, "rows"), "children"),
             "keys": Output(ids.card(ids.PACKING_KEY, "keys"), "children"),
             "packing_note": Output(ids.card(ids.PACKING_KEY, "note"), "children"),
-            "stranded": {part: Output(ids.card("stranded", part), "children") for part in ("verdict", "why", "lines")},
+            "stranded": {
+                **{part: Output(ids.card("stranded", part), "children") for part in ("verdict", "why")},
+                "lines": Output(ids.card("stranded", "lines"), "content"),
+            },
             "table_hidden": Output(ids.card("stranded", "table"), "hidden"),
             "imbalance": {part: Output(ids.card("imbalance", part), "children") for part in ("verdict", "numbers", "causes")},
         },

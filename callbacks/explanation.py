@@ -36,7 +36,7 @@ def register(app: Dash, state: DRMState) -> None:
     @app.callback(
         Output(ids.EXPLANATION_TITLE, "children"),
         Output(ids.EXPLANATION_AT, "data"),
-        Output(ids.EXPLANATION_BODY, "children"),
+        Output(ids.EXPLANATION_BODY, "content"),
         Output(ids.drawn(KEY), "data"),
         Input(ids.tick(KEY), "data"),
         State(ids.drawn(KEY), "data"),

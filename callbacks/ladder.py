@@ -26,10 +26,10 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         Output(ids.LADDER_TEXT, "children"),
-        Output(ids.LADDER_TABLE, "children"),
+        Output(ids.LADDER_TABLE, "content"),
         Output(ids.LADDER_NOTE, "children"),
         Output(ids.LADDER_OF, "options"),
-        Output(ids.LADDER_PARTS_TABLE, "children"),
+        Output(ids.LADDER_PARTS_TABLE, "content"),
         Output(ids.LADDER_PARTS_TITLE, "children"),
         Output(ids.LADDER_PARTS, "hidden"),
         Input(ids.tick("cloud"), "data"),

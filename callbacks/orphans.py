@@ -20,7 +20,7 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         Output(ids.ORPHANS_TEXT, "children"),
-        Output(ids.ORPHANS_TABLE, "children"),
+        Output(ids.ORPHANS_TABLE, "content"),
         Input(ids.tick("cloud"), "data"),
         prevent_initial_call=True,
     )

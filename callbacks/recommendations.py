@@ -14,7 +14,6 @@ from drm.analysis.candidates import candidates
 from drm.analysis.ladder import ladder
 from drm.analysis.recommendations import Advice, advise
 from drm.callbacks import recommendations_body as body
-from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at
 from drm.cloud.price_list import read_price_list
 from drm.figures import idle_causes, recommendations
@@ -29,12 +28,6 @@ KEPT = 8
 def register(app: Dash, state: DRMState) -> None:
     """Adds the cards' callback."""
     prices = functools.cache(read_price_list)
-    app.clientside_callback(
-        in_browser("opened"),
-        Output(ids.RECOMMENDATIONS_OPEN, "data"),
-        Input(ids.RECOMMENDATIONS, "n_clicks"),
-        prevent_initial_call=True,
-    )
 
     @functools.lru_cache(maxsize=KEPT)
     def advice(seconds: float, at: float | None, _turn: int) -> Advice:
@@ -43,16 +36,15 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         Output(ids.RECOMMENDATIONS_WORDS, "children"),
-        Output(ids.RECOMMENDATIONS, "children"),
+        Output(ids.RECOMMENDATIONS, "content"),
         Output(ids.IDLE_WORDS, "children"),
-        Output(ids.IDLE_CAUSES, "children"),
+        Output(ids.IDLE_CAUSES, "content"),
         Output(ids.drawn(ids.RECOMMENDATIONS_KEY), "data"),
         Input(ids.tick(TAB), "data"),
         State(ids.drawn(ids.RECOMMENDATIONS_KEY), "data"),
-        State(ids.RECOMMENDATIONS_OPEN, "data"),
         prevent_initial_call=True,
     )
-    def render(tick: object, drawn: str | None, opened: object) -> tuple[Any, ...]:
+    def render(tick: object, drawn: str | None) -> tuple[Any, ...]:
         if tick is None:
             raise PreventUpdate
         asked = read_tick(tick)
@@ -68,7 +60,7 @@ def register(app: Dash, state: DRMState) -> None:
         simulated = snapshot.source.kind == "simulated"
         return (
             recommendations.words(found, simulated=simulated),
-            body.table(recommendations.lines(found), opened if isinstance(opened, list) else []),
+            body.table(recommendations.lines(found)),
             idle_causes.sentence(paid, past=view.moment is not None and end is not None),
             body.causes(idle_causes.rows(paid)),
             etag,

@@ -1,5 +1,4 @@
-"""What the cards of recommendations and idle causes show as elements. The browser itself opens a recommendation, by click or by key; the
-page remembers which, as its elements are made anew."""
+"""What the cards of recommendations and idle causes show as elements. The browser itself opens a recommendation, by click or by key."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 NUMBERS, NUMBER_HEADS = "drm-number drm-right", 3
 
 
-def table(lines: list[Line], opened: list[Any]) -> Component | None:
-    """A line for each, with its detail below once it is chosen; None where there is none. `opened`: the keys of those that are."""
+def table(lines: list[Line]) -> Component | None:
+    """A line for each, with its detail below once it is chosen; None where there is none."""
     if not lines:
         return None
     head = html.Div([html.Span(text) for text in HEADS], className="drm-advice-row drm-advice-head", **HIDDEN)
-    return html.Div([head, *(_line(one, is_open=one.key in opened) for one in lines)], className="drm-advice")
+    return html.Div([head, *map(_line, lines)], className="drm-advice")
 
 
 def causes(rows: list[idle_causes.Row]) -> Component | None:
@@ -42,7 +41,7 @@ def causes(rows: list[idle_causes.Row]) -> Component | None:
     )
 
 
-def _line(one: Line, *, is_open: bool) -> Component:
+def _line(one: Line) -> Component:
     cells = [
         html.Span(one.what, className=f"drm-advice-what{' drm-advice-guards' if one.guards else ''}"),
         html.Span(one.subject),
@@ -54,7 +53,7 @@ def _line(one: Line, *, is_open: bool) -> Component:
     facts = [part for name, text in one.facts for part in (html.Dt(name), html.Dd(text))]
     parts = [html.Summary(cells, className="drm-advice-row"), html.Dl(facts, className="drm-facts")]
     marks: dict[str, Any] = {"data-key": one.key}
-    return html.Details(parts, open=is_open, **marks)
+    return html.Details(parts, **marks)
 
 
 def _cause(one: idle_causes.Row) -> Component:

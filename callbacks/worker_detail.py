@@ -39,7 +39,7 @@ def register(app: Dash, state: DRMState) -> None:
         State(ids.busy(KEY), "data"),
     )
 
-    app.clientside_callback(in_browser("timedRows"), Output(ids.DETAIL_LIVES, "children"), Input(ids.DETAIL_LIVES_AT, "data"))
+    app.clientside_callback(in_browser("timedRows"), Output(ids.DETAIL_LIVES, "content"), Input(ids.DETAIL_LIVES_AT, "data"))
 
     @app.callback(
         output={
@@ -49,7 +49,7 @@ def register(app: Dash, state: DRMState) -> None:
             "facts": Output(ids.DETAIL_FACTS, "children"),
             "caption": Output(ids.DETAIL_CAPTION, "children"),
             "empty": Output(ids.empty(KEY), "children"),
-            "tasks": Output(ids.DETAIL_TASKS, "children"),
+            "tasks": Output(ids.DETAIL_TASKS, "content"),
             "lives": Output(ids.DETAIL_LIVES_AT, "data"),
             "lives_note": Output(ids.card(ids.DETAIL_LIVES, "note"), "children"),
             "lives_hidden": Output(ids.DETAIL_LIVES_CARD, "hidden"),

@@ -23,8 +23,8 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         Output(ids.DETAIL_SPEND_TEXT, "children"),
-        Output(ids.DETAIL_SPEND_TABLE, "children"),
-        Output(ids.DETAIL_SPEND_PARTS_TABLE, "children"),
+        Output(ids.DETAIL_SPEND_TABLE, "content"),
+        Output(ids.DETAIL_SPEND_PARTS_TABLE, "content"),
         Output(ids.DETAIL_SPEND_PARTS, "hidden"),
         Output(ids.DETAIL_SPEND_DRAWN, "data"),
         Input(ids.tick(ids.DETAIL_KEY), "data"),

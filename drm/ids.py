@@ -156,8 +156,6 @@ EFFICIENCY_WORKERS_KEY, EFFICIENCY_TASKS_KEY = "efficiency-workers", "efficiency
 """Keys of the tab's other graphs."""
 RECOMMENDATIONS_KEY = "recommendations"
 RECOMMENDATIONS, RECOMMENDATIONS_WORDS = "drm-recommendations", "drm-recommendations-words"
-RECOMMENDATIONS_OPEN = "drm-recommendations-open"
-"""Which recommendations the reader has opened."""
 IDLE_CAUSES, IDLE_WORDS = "drm-idle-causes", "drm-idle-words"
 
 

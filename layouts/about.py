@@ -8,6 +8,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.content import Content
 from drm.layouts.time_range import QUIET
 
 NAMED: dict[str, Any] = {"aria-labelledby": ids.ABOUT_TITLE}
@@ -30,9 +31,7 @@ def layout(logout: str | None) -> Component:
     return html.Section(
         [
             html.Div([html.H2("About this dashboard", id=ids.ABOUT_TITLE), *leave], className="drm-about-head"),
-            html.Div(
-                [html.Div(id=ids.ABOUT_FACTS, className="drm-about-facts"), html.Div(id=ids.ABOUT_PHASES)], className="drm-about-body"
-            ),
+            html.Div([Content(ids.ABOUT_FACTS, "drm-about-facts"), Content(ids.ABOUT_PHASES)], className="drm-about-body"),
         ],
         id=ids.ABOUT,
         className="drm-about",

@@ -11,6 +11,7 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.theme import CONFIG
 from drm.figures.units import LABELS
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -84,7 +85,7 @@ def _stranded() -> Component:
                 dbc.Table(
                     [
                         html.Thead(html.Tr([html.Th(name, scope="col") for name in WAITING_COLUMNS])),
-                        html.Tbody([], id=ids.card("stranded", "lines")),
+                        Content(ids.card("stranded", "lines"), tag="tbody"),
                     ],
                     size="sm",
                     className="drm-table",

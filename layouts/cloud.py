@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.cloud import BY
 from drm.layouts import ladder, orphans, spending
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -25,8 +26,8 @@ def layout() -> list[Component]:
             [
                 html.H2("Instances and spend"),
                 html.P("", id=ids.CLOUD_TEXT, className="drm-sentence"),
-                html.Div([], id=ids.CLOUD_WARNING),
-                html.Div([], id=ids.CLOUD_TABLE, className="drm-scroll"),
+                Content(ids.CLOUD_WARNING),
+                Content(ids.CLOUD_TABLE, "drm-scroll"),
             ],
             className="drm-card",
         ),
@@ -88,7 +89,7 @@ def _comparison() -> list[Component]:
             ],
             className="drm-card-head",
         ),
-        html.Div([], id=ids.COMPARISON),
+        Content(ids.COMPARISON),
     ]
 
 

@@ -8,6 +8,7 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.ladder_text import ALL
+from drm.layouts.content import Content
 
 
 def card() -> Component:
@@ -28,10 +29,10 @@ def card() -> Component:
                 className="drm-card-head",
             ),
             html.P("", id=ids.LADDER_TEXT, className="drm-sentence"),
-            html.Div([], id=ids.LADDER_TABLE, className="drm-scroll"),
+            Content(ids.LADDER_TABLE, "drm-scroll"),
             html.P("", id=ids.LADDER_NOTE, className="drm-note"),
             html.Details(
-                [html.Summary("", id=ids.LADDER_PARTS_TITLE), html.Div([], id=ids.LADDER_PARTS_TABLE, className="drm-scroll")],
+                [html.Summary("", id=ids.LADDER_PARTS_TITLE), Content(ids.LADDER_PARTS_TABLE, "drm-scroll")],
                 id=ids.LADDER_PARTS,
                 className="drm-parts",
                 hidden=True,

@@ -6,6 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.content import Content
 
 
 def card() -> Component:
@@ -14,7 +15,7 @@ def card() -> Component:
         [
             html.H2("Orphans"),
             html.P("", id=ids.ORPHANS_TEXT, className="drm-sentence"),
-            html.Div([], id=ids.ORPHANS_TABLE, className="drm-scroll"),
+            Content(ids.ORPHANS_TABLE, "drm-scroll"),
         ],
         className="drm-card",
     )

@@ -7,18 +7,18 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.figures.recommendations import RULES
+from drm.layouts.content import Content
 
 
 def cards() -> list[Component]:
     """Filled with the tab's tick."""
     return [
         dcc.Store(id=ids.drawn(ids.RECOMMENDATIONS_KEY)),
-        dcc.Store(id=ids.RECOMMENDATIONS_OPEN, data=[]),
         html.Section(
             [
                 html.H2("What to change"),
                 html.P("", id=ids.RECOMMENDATIONS_WORDS, className="drm-sentence"),
-                html.Div([], id=ids.RECOMMENDATIONS),
+                Content(ids.RECOMMENDATIONS),
                 html.P(RULES, className="drm-note"),
             ],
             className="drm-card",
@@ -27,7 +27,7 @@ def cards() -> list[Component]:
             [
                 html.H2("What idle time was for"),
                 html.P("", id=ids.IDLE_WORDS),
-                html.Div([], id=ids.IDLE_CAUSES, className="drm-scroll"),
+                Content(ids.IDLE_CAUSES, "drm-scroll"),
             ],
             className="drm-card",
         ),

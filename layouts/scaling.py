@@ -9,6 +9,7 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.units import LABELS
 from drm.layouts import ledger
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -66,5 +67,5 @@ def _explanation() -> list[Component]:
             ],
             className="drm-card-head",
         ),
-        html.Div([], id=ids.EXPLANATION_BODY),
+        Content(ids.EXPLANATION_BODY),
     ]

@@ -6,6 +6,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -22,18 +23,18 @@ def card() -> list[Component]:
                     [html.H2("Spend to date, forecast and budget"), segments(ids.SPEND_PERIOD, "Period", {"day": "Day", "month": "Month"})],
                     className="drm-card-head",
                 ),
-                html.Div([], id=ids.SPENDING_ALERTS),
-                html.Div([], id=ids.SPENDING_TILES, className="drm-tiles"),
+                Content(ids.SPENDING_ALERTS),
+                Content(ids.SPENDING_TILES, "drm-tiles"),
                 html.P("", id=ids.empty(KEY), className="drm-empty"),
                 figure(KEY, "Spend to date, forecast and budget"),
                 html.P("", id=ids.SPENDING_NOTE, className="drm-note"),
                 html.Details(
-                    [html.Summary("What the sum is made of"), html.Div([], id=ids.SPENDING_PARTS_TABLE, className="drm-scroll")],
+                    [html.Summary("What the sum is made of"), Content(ids.SPENDING_PARTS_TABLE, "drm-scroll")],
                     id=ids.SPENDING_PARTS,
                     className="drm-parts",
                 ),
                 html.Details(
-                    [html.Summary("What the forecast is made of"), html.Div([], id=ids.SPENDING_FORECAST_TABLE, className="drm-scroll")],
+                    [html.Summary("What the forecast is made of"), Content(ids.SPENDING_FORECAST_TABLE, "drm-scroll")],
                     id=ids.SPENDING_FORECAST,
                     className="drm-parts",
                     hidden=True,

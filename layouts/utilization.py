@@ -12,6 +12,7 @@ from drm import ids
 from drm.figures.units import LABELS
 from drm.layouts import heat_controls, lifetimes
 from drm.layouts.actions import worker_buttons
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
 
@@ -88,9 +89,9 @@ def _detail(actions: bool) -> list[Component]:
         html.H3("What was paid for it, and what for"),
         dcc.Store(id=ids.DETAIL_SPEND_DRAWN),
         html.P("", id=ids.DETAIL_SPEND_TEXT),
-        html.Div([], id=ids.DETAIL_SPEND_TABLE, className="drm-scroll"),
+        Content(ids.DETAIL_SPEND_TABLE, "drm-scroll"),
         html.Details(
-            [html.Summary("By time (UTC)"), html.Div([], id=ids.DETAIL_SPEND_PARTS_TABLE, className="drm-scroll")],
+            [html.Summary("By time (UTC)"), Content(ids.DETAIL_SPEND_PARTS_TABLE, "drm-scroll")],
             id=ids.DETAIL_SPEND_PARTS,
             className="drm-parts",
             hidden=True,
@@ -101,7 +102,7 @@ def _detail(actions: bool) -> list[Component]:
 def _table(columns: tuple[str, ...], rows: str) -> Component:
     return html.Div(
         dbc.Table(
-            [html.Thead(html.Tr([html.Th(name, scope="col") for name in columns])), html.Tbody([], id=rows)],
+            [html.Thead(html.Tr([html.Th(name, scope="col") for name in columns])), Content(rows, tag="tbody")],
             size="sm",
             className="drm-table",
         ),

@@ -337,13 +337,6 @@
         },
 
         /* The open worker gets its tab's tick; without one its card is hidden and nothing is asked of the server. */
-        /* Which recommendations are open; a click has not opened or closed anything yet when it is told of. */
-        opened: function () {
-            const within = document.getElementById(inputId(0));
-            const keys = () => Array.from(within.getElementsByTagName("details")).filter((one) => one.open).map((one) => one.dataset.key);
-            return new Promise((resolve) => setTimeout(() => resolve(keys()), 0));
-        },
-
         relay: function (tick, selected, busy) {
             const worker = selected && selected.worker;
             const clockOnly = !movedInTime("relay", tick) && !triggered().some((prop) => prop.startsWith(inputId(1) + "."));

@@ -4,11 +4,11 @@
 
     const { createElement, useRef } = window.React;
 
-    window.drm_page = {
-        Panel: function (props) {
-            const seen = useRef(false);
-            seen.current = seen.current || !props.hidden;
-            return createElement("div", { id: props.id, hidden: props.hidden, className: props.className }, seen.current ? props.children : null);
-        },
-    };
+    function Panel(props) {
+        const seen = useRef(false);
+        seen.current = seen.current || !props.hidden;
+        return createElement("div", { id: props.id, hidden: props.hidden, className: props.className }, seen.current ? props.children : null);
+    }
+
+    window.drm_page = { ...window.drm_page, Panel: Panel };
 })();

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from drm import ids
 from drm.tabs import TABS
-from tests.browser.test_scaling import api, scaled_up
+from tests.browser.test_scaling import scaled_up
 from tests.browser.watched import FIGURE_TIMEOUT, Watched
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
@@ -43,7 +43,7 @@ def test_no_tab_has_a_violation(watched: Watched, theme: str) -> None:
     """With tables behind figures, a worker and a decision opened, the range's fields and the menu of files; the page stands still."""
     page = watched.open(f"?theme={theme}")
     decision = scaled_up(watched)
-    worker = api(watched, "snapshot")["workers"][0]["id"]
+    worker = watched.api("snapshot")["workers"][0]["id"]
     watched.open(f"?refresh=0&theme={theme}&decision={decision['id']}&worker={worker}")
     watched.rest()
     found: dict[str, list[str]] = {}

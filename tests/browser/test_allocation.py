@@ -20,7 +20,7 @@ PERCENT_USED = r"(\d+ %|unknown) used( \(\d+ of \d+ measured\))?"
 def test_the_real_pool_is_shown_with_its_numbers(watched: Watched) -> None:
     """Each running worker has a row with its capacity; the fleet's row agrees with the summary; what runs stands in segments."""
     page = watched.open(TAB)
-    snapshot = page.request.get(f"{watched.url}../api/v1/snapshot").json()
+    snapshot = watched.api("snapshot")
     watched.until(f"{PLOT}.data.length >= 6")
     panels = page.evaluate(f"{PLOT}.data.filter((trace) => trace.name === 'capacity').length")
     assert panels == len(snapshot["workers"][0]["capacity"])
@@ -57,7 +57,7 @@ def test_the_summary_stands_above_every_tab_and_follows_the_range(watched: Watch
     assert re.fullmatch(r"\d+ up, \d+ down", text(page, ids.summary("scaling", "value")))
     page.locator(f"#{ids.RANGE}").select_option("24h")
     expect(page.locator(f"#{ids.summary('scaling', 'note')}")).to_have_text("in 1 d", timeout=FIGURE_TIMEOUT)
-    snapshot = page.request.get(f"{watched.url}../api/v1/snapshot").json()
+    snapshot = watched.api("snapshot")
     shown = [name for name in RESOURCES if page.locator(f"#{ids.summary(name, 'item')}").is_visible()]
     assert shown == list(snapshot["workers"][0]["capacity"])
     for label in ("Utilization", "Allocation"):

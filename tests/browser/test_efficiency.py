@@ -54,7 +54,7 @@ def test_tasks_and_workers_are_those_of_the_pool(watched: Watched) -> None:
     names = set(page.evaluate(f"{plot(ids.EFFICIENCY_TASKS_KEY)}.data[0].y"))
     assert names <= DEMO_TASKS and names
     workers = set(page.evaluate(f"{plot(ids.EFFICIENCY_WORKERS_KEY)}.data[0].y"))
-    known = {worker["id"] for worker in page.request.get(f"{watched.url}../api/v1/snapshot").json()["workers"]}
+    known = {worker["id"] for worker in watched.api("snapshot")["workers"]}
     assert workers & known
     page.get_by_text("by request", exact=True).click()
     watched.until(f"{plot(ids.EFFICIENCY_TASKS_KEY)}.data[0].y.every((label) => / cores?$/.test(label))")
@@ -83,10 +83,9 @@ def test_recommendations_open_into_what_they_rest_on(context: BrowserContext) ->
         lines.first.click()
         expect(facts.first).to_contain_text("How it is reckoned")
         assert violations(page) == []
-        before = page.evaluate(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen = 'before'")
-        assert before == "before"
-        page.locator(f"#{ids.RANGE}").select_option("30d")
-        watched.until(f"document.querySelector('#{ids.RECOMMENDATIONS} details').dataset.seen === undefined")
+        with page.expect_response(lambda answer: ids.RECOMMENDATIONS_WORDS in (answer.request.post_data or "") and answer.status == 200):
+            page.locator(f"#{ids.RANGE}").select_option("30d")
+        watched.rest()
         expect(facts.first).to_be_visible()
         expect(facts.nth(1)).to_be_hidden()
         lines.first.press("Enter")

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from drm import ids
 from drm.tabs import TABS
-from tests.browser.watched import FIGURE_TIMEOUT, PLOT, Watched, text
+from tests.browser.watched import FIGURE_TIMEOUT, PLOT, Watched, asked, text
 
 
 def test_the_overview_shows_the_real_pool(watched: Watched) -> None:
@@ -22,7 +22,7 @@ def test_the_overview_shows_the_real_pool(watched: Watched) -> None:
     assert text(page, ids.card("decision", "now")).startswith("Now:")
     names = page.evaluate(f"{PLOT}.data.map((trace) => trace.name)")
     assert {"workers", "desired", "capacity", "demand", "allocated", "used"} == set(names)
-    snapshot = page.request.get(f"{watched.url}../api/v1/snapshot").json()
+    snapshot = watched.api("snapshot")
     assert snapshot["source"]["kind"] == "live"
     assert abs(snapshot["current"] - int(text(page, ids.summary("workers", "value")))) <= 3
 
@@ -80,7 +80,7 @@ def test_what_nobody_has_looked_at_is_not_mounted(watched: Watched) -> None:
 
 def test_the_script_of_tables_comes_with_the_first_table(watched: Watched) -> None:
     """It is none of those that the page waits for, and the ledger has its rows."""
-    told = watched.page.request.get(watched.url).text()
+    told = asked(watched.page, watched.url).text()
     assert "/dash_ag_grid/" in told and not re.search(r"<script[^>]*/dash_ag_grid/", told)
     page = watched.open("?tab=scaling")
     expect(page.locator(f"#{ids.LEDGER} .ag-row").first).to_be_visible(timeout=FIGURE_TIMEOUT)

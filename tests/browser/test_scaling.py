@@ -13,11 +13,6 @@ from tests.browser.watched import FIGURE_TIMEOUT, PLOT, Watched, text
 ROW = f"#{ids.LEDGER} .ag-center-cols-container .ag-row"
 
 
-def api(watched: Watched, path: str) -> Any:
-    """What the program answers over HTTP."""
-    return watched.page.request.get(f"{watched.url}../api/v1/{path}").json()
-
-
 def explained(page: Page) -> str:
     """The open explanation, once it is filled."""
     page.locator(f"#{ids.EXPLANATION}").wait_for(state="visible", timeout=FIGURE_TIMEOUT)
@@ -33,7 +28,7 @@ def sentence_of(decision: dict[str, Any]) -> str:
 def scaled_up(watched: Watched) -> dict[str, Any]:
     """The first scale-up of the demo workload whose outcome is known; it comes within seconds of the program's start."""
     for _ in range(FIGURE_TIMEOUT // 250):
-        found = api(watched, "decisions?action=scale_up&limit=1000")["decisions"]
+        found = watched.api("decisions?action=scale_up&limit=1000")["decisions"]
         if found and found[-1]["outcome"] == "done":
             return dict(found[-1])
         watched.page.wait_for_timeout(250)
@@ -59,7 +54,7 @@ def test_a_click_on_a_mark_explains_its_decision(watched: Watched) -> None:
     page.mouse.move(where["x"], where["y"], steps=4)
     page.mouse.click(where["x"], where["y"])
     told = explained(page)
-    clicked = api(watched, f"decisions/{where['id']}")
+    clicked = watched.api(f"decisions/{where['id']}")
     assert clicked["kind"] == "up" and sentence_of(clicked) in told
     expect(page.locator(f"#{ids.EXPLANATION_TITLE}")).to_have_text(
         f"Decision {clicked['id']}: ▲ grew, {clicked['current']} → {clicked['target']} workers"
@@ -111,10 +106,10 @@ def test_the_ledger_pages_filters_and_sorts_on_the_server(watched: Watched) -> N
     first = page.locator(f"{ROW} [col-id=id]").first
     number = first.inner_text()
     first.click()
-    assert sentence_of(api(watched, f"decisions/{number}")) in explained(page)
+    assert sentence_of(watched.api(f"decisions/{number}")) in explained(page)
     page.get_by_role("columnheader", name="When").click()
     expect(page.locator(f"{ROW}[row-index='0'] [col-id=id]")).to_have_text(
-        str(api(watched, "decisions?action=scale_up&limit=1000")["decisions"][-1]["id"]), timeout=FIGURE_TIMEOUT
+        str(watched.api("decisions?action=scale_up&limit=1000")["decisions"][-1]["id"]), timeout=FIGURE_TIMEOUT
     )
 
 

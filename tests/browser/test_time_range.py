@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -42,19 +41,14 @@ def simulated(context: BrowserContext, simulated_url: str) -> Iterator[Watched]:
     watched.close()
 
 
-def api(watched: Watched, path: str) -> Any:
-    """What the program answers over HTTP."""
-    return watched.page.request.get(f"{watched.url}../api/v1/{path}").json()
-
-
 def now(watched: Watched) -> float:
     """The time of the pool."""
-    return float(api(watched, "snapshot")["time"])
+    return float(watched.api("snapshot")["time"])
 
 
 def first(watched: Watched) -> float:
     """When its history began."""
-    return float(api(watched, "decisions?limit=1000")["decisions"][-1]["timestamp"])
+    return float(watched.api("decisions?limit=1000")["decisions"][-1]["timestamp"])
 
 
 def asked(page: Page) -> dict[str, str]:
@@ -96,7 +90,7 @@ def test_the_whole_page_is_of_the_moment_and_says_so(simulated: Watched) -> None
     expect(page.locator(f"#{ids.PAST_BAR}")).to_be_hidden()
     page.get_by_role("button", name="Look back").click()
     moment = settled(page)
-    told = api(simulated, f"snapshot?at={moment}")
+    told = simulated.api(f"snapshot?at={moment}")
     running = sum(one["state"] == "running" for one in told["workers"])
     expect(page.locator(f"#{ids.summary('workers', 'value')}")).to_have_text(str(running), timeout=FIGURE_TIMEOUT)
     expect(page.locator(f"#{ids.card('tasks', 'value')}")).to_have_text(str(told["tasks"]["running"]), timeout=FIGURE_TIMEOUT)
@@ -127,7 +121,7 @@ def test_steps_go_by_the_minute_and_by_the_decision(simulated: Watched) -> None:
     settled(page, moment)
     page.get_by_role("button", name="To the decision before that changed the pool, or was to").click()
     decided = settled(page, other_than=moment)
-    told = api(simulated, f"decisions?at={moment}&kind=up,down,failed,user&limit=1000")["decisions"]
+    told = simulated.api(f"decisions?at={moment}&kind=up,down,failed,user&limit=1000")["decisions"]
     changed = [one for one in told if one["timestamp"] < moment]
     assert decided == changed[0]["timestamp"]
     page.get_by_role("button", name="Why not then?").click()

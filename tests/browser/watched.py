@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import BrowserContext, Error, Page, Request
+from playwright.sync_api import APIResponse, BrowserContext, Error, Page, Request
 
 from drm import ids
 
@@ -55,6 +56,10 @@ class Watched:
     def _count(self, request: Request) -> None:
         self.answered += is_call(request)
 
+    def api(self, path: str) -> Any:
+        """What the program answers over HTTP."""
+        return asked(self.page, f"{self.url}../api/v1/{path}").json()
+
     def calls(self) -> int:
         """How many callbacks were asked for so far."""
         return sum(map(is_call, self.requests))
@@ -90,6 +95,11 @@ class Watched:
         asked = [request.url for request in self.requests if urlsplit(request.url).scheme not in ("data", "blob")]
         assert [url for url in asked if urlsplit(url).netloc != host] == []
         assert not [url for url in asked if "plotly.min.js" in url], "the whole of Plotly was loaded beside the smaller bundle"
+
+
+def asked(page: Page, url: str) -> APIResponse:
+    """What a program that is not the page hears. Its connection may have rested so long that the server ends it just then."""
+    return page.request.get(url, max_retries=2)
 
 
 def is_call(request: Request) -> bool:

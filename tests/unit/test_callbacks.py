@@ -144,7 +144,7 @@ def test_an_open_worker_shows_its_lines_facts_and_tasks(page: Page) -> None:
     answer = page.call(ids.wire(ids.DETAIL_KEY), drm_worker_tick={**TICK, "worker": "plain"})
     assert answer[ids.DETAIL_TITLE]["children"] == "plain"
     assert "4 cores" in answer[ids.DETAIL_FACTS]["children"]
-    assert answer[ids.DETAIL_TASKS]["children"][0]["props"]["children"][0]["props"]["children"] == "<i>train</i>"
+    assert answer[ids.DETAIL_TASKS]["content"][0]["props"]["children"][0]["props"]["children"] == "<i>train</i>"
     unknown = page.call(ids.wire(ids.DETAIL_KEY), drm_worker_tick={**TICK, "worker": "ghost"})
     assert "No history" in unknown[ids.DETAIL_FACTS]["children"]
 

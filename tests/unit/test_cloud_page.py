@@ -166,7 +166,7 @@ def test_bars_of_any_field_add_up(simulated: DRMState) -> None:
 
 def test_amounts_lead_to_what_they_were_paid_for(simulated_page: Page) -> None:
     """Each line's to the account of its kind, a provider's to that of all its kinds; the account knows every one of these names."""
-    table = json.dumps(simulated_page.call(ids.wire("cloud"), **ASKED)[ids.CLOUD_TABLE]["children"])
+    table = json.dumps(simulated_page.call(ids.wire("cloud"), **ASKED)[ids.CLOUD_TABLE]["content"])
     properties = [one for text in re.findall(r'"data-drm-set": ("(?:[^"\\]|\\.)*")', table) for one in json.loads(json.loads(text))]
     assert {(component, name) for component, name, _ in properties} == {(ids.LADDER_OF, "value")}
     wanted = {of for _, _, of in properties}
@@ -178,8 +178,8 @@ def test_amounts_lead_to_what_they_were_paid_for(simulated_page: Page) -> None:
         # Its own amounts open their parts: by kind, which lead to the kind's account; of one kind by worker, which lead to the worker's.
         of_several = of.startswith("all")
         assert not account[ids.LADDER_PARTS]["hidden"]
-        assert ids.LADDER_PARTS_TABLE in json.dumps(account[ids.LADDER_TABLE]["children"])
-        made_of = json.dumps(account[ids.LADDER_PARTS_TABLE]["children"])
+        assert ids.LADDER_PARTS_TABLE in json.dumps(account[ids.LADDER_TABLE]["content"])
+        made_of = json.dumps(account[ids.LADDER_PARTS_TABLE]["content"])
         assert "data-drm-set" in made_of and (ids.SELECTED in made_of) is not of_several
         assert account[ids.LADDER_PARTS_TITLE]["children"] == ("By kind of instance" if of_several else "By worker")
 
@@ -240,12 +240,12 @@ def test_every_kind_of_pool_has_its_page(name: str) -> None:
     answer = Page(state).call(ids.wire("cloud"), **ASKED)
     wire = answer[ids.wire("cloud")]["data"]
     assert answer[ids.CLOUD_TEXT]["children"]
-    assert bool(wire["data"]) == (name != "no workers") == bool(answer[ids.CLOUD_TABLE]["children"])
+    assert bool(wire["data"]) == (name != "no workers") == bool(answer[ids.CLOUD_TABLE]["content"])
     assert bool(answer[ids.empty("cloud")]["children"]) == (name == "no workers")
     assert "<script>" not in json.dumps(wire)
     assert ("nothing is charged" in answer[ids.CLOUD_TEXT]["children"]) == (name == "no workers")
     if name == "GPU only":
-        assert "m5.large has no GPU" in json.dumps(answer[ids.COMPARISON]["children"])
+        assert "m5.large has no GPU" in json.dumps(answer[ids.COMPARISON]["content"])
 
 
 def test_only_lost_workers_cost_nothing_and_say_so() -> None:
@@ -273,7 +273,7 @@ def test_a_simulated_fleet_is_compared_with_nothing_and_a_real_one_is(simulated_
     assert ids.COMPARISON not in simulated and simulated[ids.CLOUD_CONNECT]["hidden"] is True
     real = page.call(ids.wire("cloud"), **ASKED)
     assert real[ids.COMPARISON_CARD]["hidden"] is False and real[ids.CLOUD_CONNECT]["hidden"] is False
-    told = json.dumps(real[ids.COMPARISON]["children"])
+    told = json.dumps(real[ids.COMPARISON]["content"])
     assert "0.096 USD an hour" in told and "price list of libcloud" in told and "A comparison, no offer" in told
     assert "CloudProviderManager([provider, ...])" in json.dumps(page.client.get("/drm-dashboard/_dash-layout").json)
 
@@ -313,7 +313,7 @@ def test_types_are_offered_as_they_are_typed(page: Page) -> None:
     }
     assert "eu-west-1" in offered[ids.CLOUD_REGION]["options"]
     for typed, words in (("m5.", "choose one of m5.large"), ("<b>", "try m5.large"), (None, "choose one of")):
-        told = page.call(ids.wire("cloud"), **{**ASKED, "drm_instance_type": typed})[ids.COMPARISON]["children"]
+        told = page.call(ids.wire("cloud"), **{**ASKED, "drm_instance_type": typed})[ids.COMPARISON]["content"]
         assert words in json.dumps(told)
     assert page.call(ids.INSTANCE_TYPES, drm_comparison_card=True, drm_instance_type="m5.", drm_cloud_region="us-east-1") == {}
 
@@ -331,7 +331,7 @@ def test_without_the_extra_the_tab_names_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("drm.callbacks.cloud.read_price_list", lambda: PriceList("", "", {}, {}, f"The price list comes with: {EXTRA}"))
     page = Page(state_with_history())
     answer = page.call(ids.wire("cloud"), **ASKED)
-    assert EXTRA in json.dumps(answer[ids.COMPARISON]["children"]) and answer[ids.wire("cloud")]["data"]["data"]
+    assert EXTRA in json.dumps(answer[ids.COMPARISON]["content"]) and answer[ids.wire("cloud")]["data"]["data"]
     assert page.call(ids.INSTANCE_TYPES, drm_comparison_card=False, drm_instance_type="m5", drm_cloud_region="us-east-1") == {}
 
 

@@ -107,7 +107,7 @@ def test_the_page_tells_what_was_told_last_and_asks_nobody() -> None:
 
     def told() -> tuple[str, str]:
         answer = page.call(ids.ORPHANS_TEXT, drm_cloud_tick=TICK)
-        return answer[ids.ORPHANS_TEXT]["children"], json.dumps(answer[ids.ORPHANS_TABLE]["children"])
+        return answer[ids.ORPHANS_TEXT]["children"], json.dumps(answer[ids.ORPHANS_TABLE]["content"])
 
     assert told()[0] == orphans_text.NONE_ASKED and rented.asked == 0
     manager.cloud.orphans(LATER)

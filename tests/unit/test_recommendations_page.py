@@ -69,7 +69,7 @@ def test_the_cards_stand_at_every_edge(edge: str) -> None:
 def test_a_line_says_what_to_change_and_opens_into_its_evidence(state: DRMState) -> None:
     """Saving, confidence and risk on the line; evidence, formula, replay and risk below it."""
     told = shown(state)
-    request, minimum, idle = (one["props"]["children"] for one in told[ids.RECOMMENDATIONS]["children"]["props"]["children"][1:])
+    request, minimum, idle = (one["props"]["children"] for one in told[ids.RECOMMENDATIONS]["content"]["props"]["children"][1:])
     line = texts(request[0])
     assert line[:3] == ["Request of tasks", "report", "Lower cpu from 4 cores to 1.15 cores, and lower memory from 8 GiB to 2.301 GiB"]
     assert line[3].endswith(" USD") and line[4:] == ["medium", "none of runs used more"]

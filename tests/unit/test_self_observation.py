@@ -218,7 +218,7 @@ def test_about_says_what_was_observed(served: tuple[DRMState, Any, Any]) -> None
     assert "MiB" in rows["Program.Memory"] and rows["Pages.Viewers"] == "0 in the last 90 s" and all(rows.values())
     assert [row[0] for row in about_text.phases(own_facts(state))] == list(PHASES)
     assert all(cell.endswith(" ms") for row in about_text.phases(own_facts(state)) for cell in row[1:])
-    answer = call(app, client, "drm-about-facts.children", {"range": "15m", "scheme": "light"})
+    answer = call(app, client, "drm-about-facts.content", {"range": "15m", "scheme": "light"})
     assert answer.status_code == 200 and "observe" in answer.text
 
 

@@ -131,9 +131,9 @@ def test_the_card_agrees_with_the_sums_of_the_pool(state: DRMState, page: Page) 
     for period in ("day", "month"):
         answer = page.call(ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period=period)
         spend = state.period_spend(period)  # type: ignore[arg-type]
-        tiles = json.dumps(answer[ids.SPENDING_TILES]["children"])
+        tiles = json.dumps(answer[ids.SPENDING_TILES]["content"])
         assert money(spend.spent, "USD") in tiles and f"Budget of the {period}" in tiles and "% spent" in tiles
-        table = [re.findall(r'"children": "([^"]+ USD)"', json.dumps(answer[ids.SPENDING_PARTS_TABLE]["children"]))][0]
+        table = [re.findall(r'"children": "([^"]+ USD)"', json.dumps(answer[ids.SPENDING_PARTS_TABLE]["content"]))][0]
         amounts = [float(one.removesuffix(" USD")) for one in table]
         assert amounts[-1] == pytest.approx(spend.spent, abs=0.005) == pytest.approx(sum(line.spent for line in spend.lines), abs=0.005)
         figure = answer[ids.wire("spending")]["data"]
@@ -178,7 +178,7 @@ def test_the_header_and_the_card_tell_the_alerts(state: DRMState, page: Page) ->
     """The day's budget is spent, and the rate is beyond the hour's; the header's words lead to the card."""
     header = page.call(ids.HEALTH, drm_shell_tick=TICK)
     assert header[ids.summary("cost", "warning")]["children"] == "the day's budget is spent"
-    told = json.dumps(page.call(ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period="day")[ids.SPENDING_ALERTS]["children"])
+    told = json.dumps(page.call(ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period="day")[ids.SPENDING_ALERTS]["content"])
     assert "The day's budget of 2.00 USD is spent" in told and "its budget is 0.01" in told
     layout = json.dumps(page.client.get("/drm-dashboard/_dash-layout").json)
     assert f'"data-drm-parts": "{ids.CLOUD_TABLE}"' in layout and f'"data-drm-parts": "{ids.SPENDING_TILES}"' in layout
@@ -192,7 +192,7 @@ def test_a_moment_of_the_past_has_the_budget_of_its_evaluation(state: DRMState, 
     spend = then.period_spend("day")
     assert (spend.start, spend.until) == (extent("day", moment)[0], moment) and 0 < spend.spent < state.period_spend("month").spent
     answer = page.call(ids.wire("spending"), drm_cloud_tick={**TICK, "at": str(moment)}, drm_spend_period="day")
-    assert money(spend.spent, "USD") in json.dumps(answer[ids.SPENDING_TILES]["children"])
+    assert money(spend.spent, "USD") in json.dumps(answer[ids.SPENDING_TILES]["content"])
     before = page.call(ids.wire("spending"), drm_cloud_tick={**TICK, "at": "5.0"}, drm_spend_period="month")
     assert before[ids.empty("spending")]["children"].startswith("Nothing was spent") and before[ids.SPENDING_PARTS]["hidden"]
 
@@ -201,9 +201,9 @@ def test_a_pool_without_prices_says_unknown() -> None:
     """Never 0, and no budget is none."""
     page = Page(state_with_history())
     answer = page.call(ids.wire("spending"), drm_cloud_tick=TICK, drm_spend_period="day")
-    told = json.dumps(answer[ids.SPENDING_TILES]["children"])
+    told = json.dumps(answer[ids.SPENDING_TILES]["content"])
     assert told.count('"unknown"') == 3 and '"none"' in told and "0.00" not in told
-    assert answer[ids.wire("spending")]["data"]["data"] == [] and answer[ids.SPENDING_ALERTS]["children"] == []
+    assert answer[ids.wire("spending")]["data"]["data"] == [] and answer[ids.SPENDING_ALERTS]["content"] == []
 
 
 @pytest.mark.parametrize("hostile", [None, "week", 7, [], {"a": 1}])
