@@ -32,7 +32,7 @@
             for (let at = 0; at < trace[places].length; at++) {
                 const place = trace[places][at];
                 if (!rows.has(place)) rows.set(place, new Array(traces.length).fill(""));
-                rows.get(place)[column] = number(trace[values][at]);
+                rows.get(place)[column] = trace.mode === "text" ? text(trace.text[at]).trim() : number(trace[values][at]);
             }
         });
         const heads = [title(lying ? y : x) || ((lying ? y : x).type === "date" ? "Time" : ""), ...traces.map((one) => text(one.name))];

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from drm.analysis.allocation import Holding
-from drm.figures.rows import listed, title
+from drm.figures.rows import beside, listed, title
 from drm.figures.theme import Figure, axis, palette
 from drm.figures.units import LABELS, amount, count, percent
-from drm.figures.worker_rows import NARROW, WIDE, label_of, places_of, rows_layout
+from drm.figures.worker_rows import NARROW, ROW_PIXELS, WIDE, label_of, places_of, rows_layout
 from drm.model import RESOURCES
 
-ROOM = 126
+ROOM = 130
 """Percent up to which an axis of shares goes: beyond the whole there is what a worker has, in words."""
 LABEL_PIXELS, PANEL_PIXELS = 100, 200
 """Below these widths a panel cannot be read; a narrower screen scrolls."""
@@ -42,37 +42,24 @@ def build(holdings: Sequence[Holding], scheme: str, revision: str, *, legend: bo
         name, suffix = RESOURCES[index], "" if panel == 0 else str(panel + 1)
         has = [one for one in holdings if one.capacity[index] > 0]
         ys = [place for place, one in zip(places, holdings, strict=True) if one.capacity[index] > 0]
-        shared = {"type": "bar", "orientation": "h", "xaxis": f"x{suffix}", "y": ys, "showlegend": panel == 0}
+        allocated = [one.allocated[index] / one.capacity[index] for one in has]
         traces += [
             {
-                **shared,
+                "type": "bar",
+                "orientation": "h",
+                "xaxis": f"x{suffix}",
+                "y": ys,
+                "showlegend": panel == 0,
                 "name": "capacity",
                 "x": [100] * len(has),
                 "width": WIDE,
                 "marker": {"color": colours["track"], "line": {"width": 0.5, "color": colours["capacity"]}},
-                "text": [amount(name, float(one.capacity[index])) for one in has],
-                "textposition": "outside",
-                "textfont": {"color": colours["muted"], "size": 11},
-                "cliponaxis": False,
                 "customdata": [_hover(one, index) for one in has],
                 "hovertemplate": "%{customdata}<extra></extra>",
             },
-            {
-                **shared,
-                "name": "allocated",
-                "x": listed(np.minimum(100, [100 * one.allocated[index] / one.capacity[index] for one in has])),
-                "width": WIDE,
-                "marker": {"color": colours["allocated"], "opacity": 0.45, "line": {"width": 0}},
-                "hoverinfo": "skip",
-            },
-            {
-                **shared,
-                "name": "used",
-                "x": listed(np.minimum(100, [100 * one.utilization[index] for one in has])),
-                "width": NARROW,
-                "marker": {"color": colours["used"], "line": {"width": 0}},
-                "hoverinfo": "skip",
-            },
+            _strokes("allocated", allocated, ys, f"{colours['allocated']}73", WIDE, panel),
+            _strokes("used", [one.utilization[index] for one in has], ys, colours["used"], NARROW, panel),
+            beside("amount", [100] * len(has), ys, [amount(name, float(one.capacity[index])) for one in has], scheme, f"x{suffix}"),
         ]
         figure_layout[f"xaxis{suffix}"] = axis(
             scheme,
@@ -88,6 +75,23 @@ def build(holdings: Sequence[Holding], scheme: str, revision: str, *, legend: bo
     figure_layout["legend"] |= {"y": 0, "yanchor": "top"}
     least_width = LABEL_PIXELS + PANEL_PIXELS * len(present)
     return {"data": traces, "layout": figure_layout, "least_width": least_width}
+
+
+def _strokes(name: str, shares: Sequence[float], ys: Sequence[float], colour: str, width: float, panel: int) -> Figure:
+    """Bars that nobody points at, as one line with gaps, as wide as a bar: each bar would be an element, and take its time."""
+    ends = listed(np.minimum(100, 100 * np.array(shares, float)))
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "xaxis": f"x{panel + 1}" if panel else "x",
+        "x": [x for end in ends for x in (0 if end is not None else None, end, None)],
+        "y": [y for one in ys for y in (one, one, None)],
+        "line": {"color": colour, "width": width * ROW_PIXELS},
+        "connectgaps": False,
+        "hoverinfo": "skip",
+        "showlegend": panel == 0,
+    }
 
 
 def _hover(one: Holding, index: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from drm.analysis.efficiency import of_workers
-from drm.figures.rows import listed, title
+from drm.figures.rows import beside, listed, title
 from drm.figures.theme import Figure, axis, layout, palette
 from drm.figures.units import LABELS, amount, count, escaped, percent, unique
 from drm.history.window import WorkerMeans
@@ -98,13 +98,8 @@ def _bars(
                 "hovertemplate": f"%{{x:.1f}} %%{{customdata}}<extra>{name}</extra>",
             }
         )
-    traces[0] |= {
-        "text": [percent(value) for value in efficiency[shown].tolist()],
-        "textposition": "outside",
-        "cliponaxis": False,
-        "textfont": {"color": colours["muted"], "size": 11},
-    }
-    return traces
+    ends = listed(np.fmax(means.allocated[shown], means.used[shown]) * 100)
+    return [*traces, beside("efficiency", ends, labels, [percent(value) for value in efficiency[shown].tolist()], scheme)]
 
 
 def _order(labels: list[str], between: int) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from drm.figures.rows import FEW, domains, listed, title
+from drm.figures.rows import FEW, domains, label_room, listed, title
 from drm.figures.theme import HEAT, Figure, axis, layout, palette, time_axis
 from drm.figures.units import LABELS, count, escaped, scale_of, unique
 from drm.history.window import CELLS_PER_UNIT, MISSING, HeatmapWindow, SeriesWindow
@@ -19,7 +19,7 @@ LABEL_LIMIT = 36
 SHOWS = ("max", "mean", "high")
 """What a row of several workers shows: the highest, the mean, or the 95th of 100."""
 NO_WIDTH = "\u200b"
-MOST_LABELS = 40
+MOST_LABELS = 30
 """Names beside the rows: drawing them takes as long as drawing the cells, and further ones would not be read."""
 ROW_PIXELS, FEWEST_PIXELS, MOST_PIXELS = 22, 220, 720
 
@@ -45,6 +45,7 @@ def build(
     per_row = [float(np.mean(row)) if row else 0.0 for row in known]
     divisor, unit = scale_of(resource, max(per_row, default=0.0))
     colours = palette(scheme)
+    is_small = len(labels) <= MOST_LABELS
     trace = {
         "type": "heatmap",
         "x": (window.times + window.step_seconds / 2).tolist(),
@@ -71,10 +72,19 @@ def build(
             scheme,
             f"utilization-{resource}-{measure}-{range_seconds}-{show}",
             hovermode="closest",
-            margin={"l": 8, "r": 8, "t": 32, "b": 8},
+            margin={"l": 8 if is_small else label_room(labels), "r": 8, "t": 32, "b": 8},
             height=min(MOST_PIXELS, max(FEWEST_PIXELS, ROW_PIXELS * len(labels) + 60)),
             xaxis=time_axis(scheme),
-            yaxis=axis(scheme, autorange="reversed", showgrid=False, type="category", fixedrange=len(labels) < 30, nticks=MOST_LABELS),
+            yaxis=axis(
+                scheme,
+                autorange="reversed",
+                showgrid=False,
+                type="category",
+                fixedrange=len(labels) < 30,
+                nticks=MOST_LABELS,
+                ticklabeloverflow="allow",
+                automargin=is_small,
+            ),
         ),
         "cells": {
             "mean": _text(window.mean),

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from drm.figures.rows import label_room
 from drm.figures.theme import Figure, axis, layout
 from drm.figures.units import escaped
 
 ROW_PIXELS = 24
+FEW_ROWS = 12
+"""Up to which Plotly may measure the names beside them."""
 LABEL_LIMIT = 24
 WIDE, NARROW = 0.8, 0.28
 """Of a row's height: the track and the wide bar on it; the narrow bar within."""
@@ -35,14 +38,14 @@ def rows_layout(
     scheme: str, revision: str, places: Sequence[float], labels: Sequence[str], top: int, bottom: int, pixels: int = ROW_PIXELS
 ) -> Figure:
     """The layout of such rows, from top to bottom; nothing of it can be dragged, so that a finger on it scrolls the page."""
-    last = places[-1]
+    last, is_small = places[-1], len(labels) <= FEW_ROWS
     return layout(
         scheme,
         revision,
         hovermode="closest",
         dragmode=False,
         bargap=0,
-        margin={"l": 8, "r": 8, "t": top, "b": bottom},
+        margin={"l": 8 if is_small else label_room(labels), "r": 8, "t": top, "b": bottom},
         height=round(pixels * (last + 1.2)) + top + bottom,
         yaxis=axis(
             scheme,
@@ -50,6 +53,7 @@ def rows_layout(
             ticktext=list(labels),
             # The margin makes room for them; to look for those that do not fit takes Plotly a millisecond each.
             ticklabeloverflow="allow",
+            automargin=is_small,
             range=[last + 0.6, -0.6],
             fixedrange=True,
             showgrid=False,

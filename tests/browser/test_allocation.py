@@ -31,7 +31,7 @@ def test_the_real_pool_is_shown_with_its_numbers(watched: Watched) -> None:
     watched.until(f"{PLOT}.data[0].y.length === Number(document.querySelector('#{ids.summary('workers', 'value')}').textContent) + 1")
     watched.pause()
     assert re.fullmatch(PERCENT_USED, text(page, ids.summary("cpu", "used")))
-    total = page.evaluate(f"{PLOT}.data[0].text[0]")
+    total = page.evaluate(f"{PLOT}.data.find((one) => one.mode === 'text').text[0]")
     assert total.split()[1].rstrip("s") == text(page, ids.summary("cpu", "total")).split()[1].rstrip("s") == "core"
     assert text(page, ids.card("imbalance", "verdict"))
     assert text(page, ids.card("stranded", "verdict")).endswith(".")

@@ -93,7 +93,7 @@ def test_ten_thousand_workers_are_a_spread_and_its_ends() -> None:
     """Two times eight bars, and how all of them are spread, which adds up."""
     state = edge_state("10 000 workers")
     told = answer(state)
-    allocated, used, spread = told[ids.wire(WORKERS)]["data"]["data"]
+    allocated, used, _, spread = told[ids.wire(WORKERS)]["data"]["data"]
     assert len(allocated["x"]) == len(used["x"]) == 2 * efficiency_workers.SHOWN_AT_EACH_END
     shown = state.worker_means(900, "cpu")
     assert sum(spread["y"]) == int((~np.isnan(of_workers(shown))).sum()) > 500
@@ -140,8 +140,9 @@ def test_workers_stand_by_efficiency() -> None:
     seen = replace(means([0.4, 0.1, math.nan, math.nan], [0.5, 0.5, math.nan, math.nan]), known=np.array([True, True, True, False]))
     figure = efficiency_workers.build(seen, {"w0": 8.0}, "cpu", "light", 900)
     assert figure is not None
-    allocated, used = figure["data"]
-    assert allocated["y"] == ["w1", "w0"] and allocated["text"] == ["20 %", "80 %"]
+    allocated, used, beside = figure["data"]
+    assert allocated["y"] == beside["y"] == ["w1", "w0"]
+    assert (beside["x"], beside["text"]) == ([50.0, 50.0], ["\u00a020 %", "\u00a080 %"])
     assert used["x"] == [10.0, 40.0] and used["customdata"] == ["", " (3.2 cores)"]
     assert (
         efficiency_workers.words(seen)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from drm.figures import overview, theme, units, utilization
+from drm.figures.rows import label_room
 from drm.figures.worker_tasks import worker_facts, worker_tasks
 from drm.manager import DynamicResourceManager
 from drm.model import Resources
@@ -209,3 +210,9 @@ def test_the_stylesheet_has_the_colours_of_the_figures(scheme: str, block: int) 
     assert [declared[name] for name in SHARED] == [colours[name] for name in SHARED]
     for name in ("text", "muted", "good", "warn", "bad", "accent"):
         assert min(contrast(declared[name], declared[ground]) for ground in ("card", "back")) >= 4.5, name
+
+
+def test_names_have_room_without_being_measured() -> None:
+    """Wide letters and those of twice the width take more; what only tells names apart, and what makes them bold, takes none."""
+    assert label_room(["<b>all</b>", "a\u200b\u200b"]) == label_room(["all"]) < label_room(["mmm"]) < label_room(["\u5de5\u5de5\u5de5"])
+    assert label_room(["&lt;"]) == label_room(["<"]) and label_room([]) > 0

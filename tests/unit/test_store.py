@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from drm.cloud.accrual import Spend
 from drm.decision import ScalingDecision
 from drm.history.attempts import NOT_FOLLOWED, POOL_GONE
 from drm.history.earlier import UNWRITTEN_AT_MOST
-from drm.history.file import HistoryFile
+from drm.history.file import HistoryFile, HistoryFileError
 from drm.history.lifetimes import Lifetime
 from drm.history.reading import decisions
 from drm.history.runs import NOT_RUNNING
@@ -181,8 +182,12 @@ def test_old_decisions_are_read_when_somebody_asks(tmp_path: Path, monkeypatch: 
     kept.end()
     asked: list[tuple[int, int]] = []
 
+    broken = threading.Event()
+
     def fetch(file: HistoryFile, first: int, last: int) -> list[ScalingDecision]:
         asked.append((first, last))
+        if broken.is_set():
+            raise HistoryFileError("unusable", "it cannot be read")
         return decisions(file, first, last)
 
     monkeypatch.setattr("drm.history.reading.decisions", fetch)
@@ -194,10 +199,10 @@ def test_old_decisions_are_read_when_somebody_asks(tmp_path: Path, monkeypatch: 
         ledger.get(number)
     assert asked[1:] == [(0, BLOCK - 1), (BLOCK, 2 * BLOCK - 1)]
     assert documents(ledger) == before
-    after.store.file.close()
+    broken.set()
     ledger._decisions._thawed.clear()
     assert 0 < len(ledger.query(Query(limit=1000))) < len(before)
-    after.store.file.open()
+    broken.clear()
     assert documents(ledger) == before
     after.end()
 
