@@ -290,7 +290,9 @@ class Recorder:
             if not self._hurried and self._file.log_bytes <= LAST_LOG_BYTES:
                 self._file.checkpoint()
         except HistoryFileError as error:
-            logger.warning("history: %s", error)
+            # An end that could not wait any longer has interrupted it: what it did stands in the log.
+            if not self._hurried:
+                logger.warning("history: %s", error)
         self._file.close()
 
     def _fail(self, error: HistoryFileError) -> None:
