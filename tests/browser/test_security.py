@@ -25,7 +25,7 @@ from drm.state import DRMState
 from drm.tabs import TABS
 from drm.visualization import DRMVisualization
 from tests.browser.odd_pages import page_over
-from tests.browser.watched import Watched
+from tests.browser.watched import FIGURE_TIMEOUT, Watched
 from tests.integration.hostile_pool import RAN, START, HostileEngine, hostile, hostile_state
 
 TOKEN = "correct-horse-battery"
@@ -51,9 +51,9 @@ window.attacks = Promise.all([
     tell("socket", socket),
 ]).then(() => did);
 </script>
-<form id="login" method="post" target="inner" action="%s/login"><input name="token" value="guess"></form>
-<form id="logout" method="post" target="inner" action="%s/logout"></form>
-<iframe name="inner"></iframe><iframe name="framed" src="%s/drm-dashboard/"></iframe></body>"""
+<form id="login" method="post" target="in" action="%s/login"><input name="token" value="guess"></form>
+<form id="logout" method="post" target="out" action="%s/logout"></form>
+<iframe name="in"></iframe><iframe name="out"></iframe><iframe name="framed" src="%s/drm-dashboard/"></iframe></body>"""
 SEEN = f"() => window.{RAN}"
 
 
@@ -98,7 +98,7 @@ def logged_in(browser: Browser, victim: Victim) -> Iterator[BrowserContext]:
     page.goto(victim.url + PREFIX)
     page.get_by_label("Access token").fill(TOKEN)
     page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#drm-way")).to_have_text("pushed")
+    expect(page.locator("#drm-way")).to_have_text("pushed", timeout=FIGURE_TIMEOUT)
     page.close()
     yield context
     context.close()
@@ -137,7 +137,7 @@ def test_our_own_page_may_frame_ours(logged_in: BrowserContext, victim: Victim) 
     page = logged_in.new_page()
     page.route("**/own", lambda route: route.fulfill(body=f'<iframe name="framed" src="{PREFIX}"></iframe>', content_type="text/html"))
     page.goto(f"{victim.url}/own")
-    expect(page.frame_locator("iframe").locator("#drm-way")).to_have_text("pushed")
+    expect(page.frame_locator("iframe").locator("#drm-way")).to_have_text("pushed", timeout=FIGURE_TIMEOUT)
     page.close()
 
 
@@ -153,7 +153,7 @@ def test_who_logs_out_is_out_and_other_tabs_say_so(browser: Browser, victim: Vic
         if page is open_page:
             page.get_by_label("Access token").fill(TOKEN)
             page.get_by_role("button", name="Log in").click()
-        expect(page.locator("#drm-way")).to_have_text("pushed")
+        expect(page.locator("#drm-way")).to_have_text("pushed", timeout=FIGURE_TIMEOUT)
     other.get_by_role("button", name="About").click()
     other.get_by_role("button", name="Log out").click()
     expect(other.get_by_label("Access token")).to_be_visible()
