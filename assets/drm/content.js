@@ -14,7 +14,7 @@
         return createElement(node.type.toLowerCase(), { ...props, key: props["data-key"] }, ...all(children));
     }
 
-    const all = (children) => [children === undefined ? null : children].flat(Infinity).map(made);
+    const all = (children) => [children].flat(Infinity).map(made);
 
     function Content(props) {
         return createElement(props.tag, { id: props.id, className: props.className || undefined }, ...all(props.content));

@@ -85,7 +85,7 @@ def _strokes(name: str, shares: Sequence[float], ys: Sequence[float], colour: st
         "mode": "lines",
         "name": name,
         "xaxis": f"x{panel + 1}" if panel else "x",
-        "x": [x for end in ends for x in (0 if end is not None else None, end, None)],
+        "x": [x for end in ends for x in (0, end, None)],
         "y": [y for one in ys for y in (one, one, None)],
         "line": {"color": colour, "width": width * ROW_PIXELS},
         "connectgaps": False,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import unescape
-from unicodedata import east_asian_width
+from unicodedata import category, east_asian_width
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from drm.history.window import SeriesWindow
 from drm.model import FloatArray
 
 TAGS = re.compile(r"</?b>")
-NO_WIDTH = "\u200b\u2068\u2069"
 LABEL_GAP = 14
 FEW = 3
 """With fewer columns there is no line to be seen, only points."""
@@ -78,7 +77,7 @@ def label_room(labels: Sequence[str]) -> int:
 
 
 def _letter_pixels(letter: str) -> float:
-    if letter in NO_WIDTH:
+    if category(letter) == "Cf":
         return 0
     if east_asian_width(letter) in "WF":
         return 11.5
