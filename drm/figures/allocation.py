@@ -16,7 +16,7 @@ from drm.figures.units import LABELS, amount, count, percent
 from drm.figures.worker_rows import NARROW, ROW_PIXELS, WIDE, label_of, places_of, rows_layout
 from drm.model import RESOURCES
 
-ROOM = 130
+ROOM = 140
 """Percent up to which an axis of shares goes: beyond the whole there is what a worker has, in words."""
 LABEL_PIXELS, PANEL_PIXELS = 100, 200
 """Below these widths a panel cannot be read; a narrower screen scrolls."""
