@@ -14,9 +14,9 @@ from drm.tabs import TABS
 def register(app: Dash, state: DRMState) -> None:
     """Adds the shell's callbacks."""
     keys = [ids.SHELL_KEY, *(tab.key for tab in TABS)]
+    # It sets the ticks by itself: Dash works out again and again what may follow from outputs, and from these it is nearly all of the page.
     app.clientside_callback(
         in_browser("route"),
-        *(Output(ids.tick(key), "data") for key in keys),
         Input(ids.INTERVAL, "n_intervals"),
         Input(ids.TABS, "value"),
         Input(ids.RANGE, "value"),
@@ -24,6 +24,7 @@ def register(app: Dash, state: DRMState) -> None:
         Input(ids.SCHEME, "data"),
         State(ids.KEYS, "data"),
         *(State(ids.busy(key), "data") for key in keys),
+        *(State(ids.tick(key), "data") for key in keys),
     )
     app.clientside_callback(
         in_browser("show"),

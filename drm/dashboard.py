@@ -36,6 +36,8 @@ class MountError(DRMError):
 
 
 TABLES_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid/[^"]*)"></script>')
+POLYFILL_SCRIPT = re.compile(r'<script src="[^"]*/deps/polyfill@[^"]*"></script>')
+"""What browsers of 2015 lacked, which neither Plotly nor this page knows; it also puts slow functions in the place of fast ones."""
 
 
 class Page(dash.Dash):
@@ -43,7 +45,7 @@ class Page(dash.Dash):
 
     def interpolate_index(self, *_: Any, **parts: Any) -> Any:
         """The page's HTML, with the addresses that this reader's browser knows; the script of tables comes later (assets/drm/grid.js)."""
-        moved = dict(parts)
+        moved = dict(parts) | {"scripts": POLYFILL_SCRIPT.sub("", parts["scripts"])}
         found = TABLES_SCRIPT.search(moved["scripts"])
         if found is not None:
             moved["scripts"] = moved["scripts"].replace(found[0], "")
