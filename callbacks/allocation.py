@@ -9,6 +9,7 @@ from dash import Dash, Input, Output, State, html, no_update
 
 from drm import ids
 from drm.analysis.allocation import SORTS, Allocation, look
+from drm.callbacks.allocation_body import findings
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures import allocation, packing
@@ -37,16 +38,11 @@ def register(app: Dash, state: DRMState) -> None:
             "drawn": Output(ids.drawn(KEY), "data"),
             "empty": Output(ids.empty(KEY), "children"),
             "options": Output(ids.ALLOCATION_RESOURCE, "options"),
-            "hidden": (Output(ids.card(KEY, "findings"), "hidden"), Output(ids.card(ids.PACKING_KEY, "section"), "hidden")),
+            "findings": Output(ids.card(KEY, "findings"), "content"),
+            "packing_hidden": Output(ids.card(ids.PACKING_KEY, "section"), "hidden"),
             "rows": Output(ids.card(KEY, "rows"), "children"),
             "keys": Output(ids.card(ids.PACKING_KEY, "keys"), "children"),
             "packing_note": Output(ids.card(ids.PACKING_KEY, "note"), "children"),
-            "stranded": {
-                **{part: Output(ids.card("stranded", part), "children") for part in ("verdict", "why")},
-                "lines": Output(ids.card("stranded", "lines"), "content"),
-            },
-            "table_hidden": Output(ids.card("stranded", "table"), "hidden"),
-            "imbalance": {part: Output(ids.card("imbalance", part), "children") for part in ("verdict", "numbers", "causes")},
         },
         inputs={
             "tick": Input(ids.tick(KEY), "data"),
@@ -75,19 +71,16 @@ def _answer(seen: Allocation, snapshot: Snapshot, asked: str, sort: str, scheme:
     resource = seen.resource
     bars = allocation.build(seen.holdings, scheme, f"{resource}-{sort}", legend=False)
     segments = packing.build(seen.packed, resource, snapshot.time, scheme, sort, legend=False)
-    lines = words.waiting_rows(seen.stranded, snapshot.time)
     return {
         "wire": bars or EMPTY,
         "packing": segments or EMPTY,
         "empty": "" if bars else words.absent_text(snapshot),
         "options": [{"label": LABELS[name], "value": name} for name in seen.present] or no_update,
-        "hidden": (not bars, not segments),
+        "findings": findings(seen, snapshot.time) if bars else [],
+        "packing_hidden": not segments,
         "rows": " ".join((words.instead_text(asked, resource), words.rows_text(seen.shown, seen.hidden, resource, sort))).strip(),
         "keys": [html.Span(text, className="drm-key", style={"--drm-key": colour}) for text, colour in segments["keys"]]
         if segments
         else [],
         "packing_note": words.packing_text(seen.packed, seen.packed_hidden),
-        "stranded": {**words.stranded_text(seen.stranded), "lines": [html.Tr([html.Td(cell) for cell in row]) for row in lines]},
-        "table_hidden": not lines,
-        "imbalance": words.imbalance_text(seen.imbalance, resource),
     }

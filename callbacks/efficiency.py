@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State
 from dash.exceptions import PreventUpdate
 
 from drm import ids
 from drm.analysis.efficiency import of_names, of_shapes, present
+from drm.callbacks.cards import number_card
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.errors import InvalidValueError
 from drm.figures import efficiency, efficiency_tasks, efficiency_workers
@@ -18,7 +19,6 @@ from drm.state import DRMState
 
 KEY, WORKERS, TASKS = "efficiency", ids.EFFICIENCY_WORKERS_KEY, ids.EFFICIENCY_TASKS_KEY
 EMPTY: dict[str, Any] = {"data": [], "layout": {}}
-PARTS = ("value", "note", "more")
 NOTHING = {
     KEY: "Nothing is recorded of this range yet: what is allocated and used shows from the first tick with a worker on.",
     TASKS: "No run of a task that ended in this range was measured for {resource}: submit tasks, or choose a longer range.",
@@ -38,13 +38,7 @@ def register(app: Dash, state: DRMState) -> None:
             "figures": {key: Output(ids.wire(key), "data") for key in (KEY, WORKERS, TASKS)},
             "empty": {key: Output(ids.empty(key), "children") for key in (KEY, WORKERS, TASKS)},
             "notes": {key: Output(ids.card(key, "note"), "children") for key in (KEY, WORKERS, TASKS)},
-            "cards": {
-                name: {
-                    "hidden": Output(ids.card(f"{KEY}-{name}", "row"), "hidden"),
-                    **{part: Output(ids.card(f"{KEY}-{name}", part), "children") for part in PARTS},
-                }
-                for name in RESOURCES
-            },
+            "cards": Output(ids.EFFICIENCY_CARDS, "content"),
         },
         inputs={
             "tick": Input(ids.tick(KEY), "data"),
@@ -89,9 +83,9 @@ def register(app: Dash, state: DRMState) -> None:
                 TASKS: efficiency_tasks.words(uses, resource) if figures[TASKS] else "",
                 WORKERS: efficiency_workers.words(means) if figures[WORKERS] else "",
             },
-            "cards": {name: _card(efficiency.card_text(window, name)) for name in RESOURCES},
+            "cards": [
+                number_card(f"{KEY}-{name}", f"{LABELS[name]} efficiency", text)
+                for name in RESOURCES
+                if (text := efficiency.card_text(window, name))
+            ],
         }
-
-
-def _card(text: dict[str, str] | None) -> dict[str, Any]:
-    return {"hidden": True, **dict.fromkeys(PARTS, no_update)} if text is None else {"hidden": False, **text}

@@ -33,7 +33,7 @@ def register(app: Dash, state: DRMState) -> None:
             "words": Output(ids.TIME_WORDS, "children"),
             "unknown": Output(ids.UNKNOWN, "children"),
             "recording": (Output(ids.RECORDING, "children"), Output(ids.RECORDING, "className")),
-            "summary": summary.OUTPUTS,
+            "summary": Output(ids.SUMMARY, "content"),
         },
         inputs={"tick": Input(ids.tick(ids.SHELL_KEY), "data")},
         running=[(Output(ids.busy(ids.SHELL_KEY), "data"), True, False)],
@@ -69,5 +69,5 @@ def register(app: Dash, state: DRMState) -> None:
             "words": problem or no_update,
             "unknown": " ".join(view.unknown),
             "recording": (plain(recorded, 400), "drm-warning" if is_warning else "drm-note"),
-            "summary": summary.fill(snapshot, view.scaling_events(seconds), seconds, told_budget),
+            "summary": summary.items(snapshot, view.scaling_events(seconds), seconds, told_budget),
         }

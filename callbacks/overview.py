@@ -8,13 +8,12 @@ from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.callbacks import time_words
+from drm.callbacks.cards import number_card, sentence_card
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.figures import overview
 from drm.state import DRMState
 
 KEY = "overview"
-NUMBER_PARTS = ("value", "note", "more", "warning")
-DECISION_PARTS = ("action", "now", "size", "warning")
 
 
 def register(app: Dash, state: DRMState) -> None:
@@ -23,9 +22,7 @@ def register(app: Dash, state: DRMState) -> None:
 
     @app.callback(
         output={
-            "tasks": {part: Output(ids.card("tasks", part), "children") for part in NUMBER_PARTS},
-            "queue": {part: Output(ids.card("queue", part), "children") for part in NUMBER_PARTS},
-            "decision": {part: Output(ids.card("decision", part), "children") for part in DECISION_PARTS},
+            "cards": Output(ids.OVERVIEW_CARDS, "content"),
             "wire": Output(ids.wire(KEY), "data"),
             "drawn": Output(ids.drawn(KEY), "data"),
             "empty": Output(ids.empty(KEY), "children"),
@@ -43,9 +40,11 @@ def register(app: Dash, state: DRMState) -> None:
         etag = f"{window.etag} {scheme} {seconds} {view.moment}"
         figure = overview.build(window, scheme, seconds) if etag != drawn else None
         return {
-            "tasks": overview.tasks_text(snapshot),
-            "queue": overview.queue_text(snapshot),
-            "decision": overview.decision_text(snapshot),
+            "cards": [
+                number_card("tasks", "Tasks", overview.tasks_text(snapshot)),
+                number_card("queue", "Queue", overview.queue_text(snapshot)),
+                sentence_card("decision", "Controller", overview.decision_text(snapshot), is_wide=True),
+            ],
             "wire": figure if figure is not None else no_update,
             "drawn": etag,
             "empty": no_update if etag == drawn or figure else time_words.nothing_recorded(view.moment),

@@ -1,55 +1,86 @@
-"""The Resource Summary: what the header's tick fills beside source and health, of the Snapshot that it was given."""
+"""The Resource Summary: what the header's tick shows of the Snapshot that it was given. What is not known, or not there, is left out."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from dash import Output, no_update
+from dash import html
+from dash.development.base_component import Component
 
 from drm import ids
+from drm.address import leads_to
 from drm.figures import summary
-from drm.figures.units import UNKNOWN
+from drm.figures.units import LABELS, UNKNOWN
 from drm.model import RESOURCES
 from drm.snapshot import Snapshot
 
-TEXTS = ("total", "used", "allocated")
-BARS = ("used", "allocated")
-
-OUTPUTS = {
-    "workers": {part: Output(ids.summary("workers", part), "children") for part in ("value", "note", "warning")},
-    "resources": {
-        name: {
-            "hidden": Output(ids.summary(name, "item"), "hidden"),
-            **{part: Output(ids.summary(name, part), "children") for part in TEXTS},
-            **{bar: Output(ids.summary(name, bar), "style") for bar in (f"{one}-bar" for one in BARS)},
-        }
-        for name in RESOURCES
-    },
-    "scaling": {part: Output(ids.summary("scaling", part), "children") for part in ("value", "note")},
-    "cost": Output(ids.summary("cost", "value"), "children"),
-    "budget": Output(ids.summary("cost", "warning"), "children"),
-    "cost_hidden": Output(ids.summary("cost", "item"), "hidden"),
-}
+HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
+"""The bars say what the texts beside them say."""
 
 
-def fill(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> dict[str, Any]:
-    """What `OUTPUTS` get; `events`: the scale-ups and scale-downs of the range; `budget`: what is to be said of it, in a few words."""
+def items(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> list[Component]:
+    """The strip's content; `events`: the scale-ups and scale-downs of the range; `budget`: what is to be said of it, in a few words."""
+    resources = {name: summary.resource_text(snapshot, name) for name in RESOURCES}
     cost = summary.cost_text(snapshot)
-    return {
-        "workers": summary.workers_text(snapshot),
-        "resources": {name: _resource(summary.resource_text(snapshot, name)) for name in RESOURCES},
-        "scaling": summary.scaling_text(events, range_seconds),
-        "cost": cost or UNKNOWN,
-        "budget": budget,
-        "cost_hidden": not (cost or budget),
-    }
+    return [
+        _item("workers", "Active workers", summary.workers_text(snapshot)),
+        *(_resource(name, text) for name, text in resources.items() if text),
+        _item("scaling", "Scaling", summary.scaling_text(events, range_seconds)),
+        *([_cost(cost or UNKNOWN, budget)] if cost or budget else []),
+    ]
 
 
-def _resource(text: dict[str, Any] | None) -> dict[str, Any]:
-    if text is None:
-        return {"hidden": True, **dict.fromkeys((*TEXTS, *(f"{bar}-bar" for bar in BARS)), no_update)}
-    return {
-        "hidden": False,
-        **{part: text[part] for part in TEXTS},
-        **{f"{bar}-bar": {"width": f"{text[f'{bar}_width']:.1f}%"} for bar in BARS},
-    }
+def _item(name: str, heading: str, text: dict[str, str]) -> Component:
+    notes = [html.Span(text[part], id=ids.summary(name, part), className=f"drm-summary-{part}") for part in text if part != "value"]
+    return html.Div(
+        [
+            html.Div(heading, className="drm-summary-name"),
+            html.Div(text["value"], id=ids.summary(name, "value"), className="drm-summary-value"),
+            html.Div(notes, className="drm-note"),
+        ],
+        id=ids.summary(name, "item"),
+        className="drm-summary-item",
+    )
+
+
+def _cost(rate: str, budget: str) -> Component:
+    """The rate opens the instances that it is made of, what is said of the budget its forecast."""
+    name, to_cloud = "cost", {ids.TABS: "cloud"}
+    instances: dict[str, Any] = leads_to(ids.CLOUD_TABLE, **to_cloud)
+    forecast: dict[str, Any] = leads_to(ids.SPENDING_TILES, **to_cloud) | {"title": "Show the budget and its forecast"}
+    told = html.Button(budget, id=ids.summary(name, "warning"), className="drm-warning drm-money", **forecast)
+    return html.Div(
+        [
+            html.Div("Cost rate", className="drm-summary-name"),
+            html.Button(rate, id=ids.summary(name, "value"), className="drm-summary-value drm-money", **instances),
+            html.Div(told if budget else None, className="drm-note"),
+        ],
+        id=ids.summary(name, "item"),
+        className="drm-summary-item",
+    )
+
+
+def _resource(name: str, text: dict[str, Any]) -> Component:
+    """Capacity is the track, allocated the wide bar, used the narrow one within: one bar, three numbers."""
+    return html.Div(
+        [
+            html.Div(
+                [
+                    html.Span(LABELS[name], className="drm-summary-name"),
+                    html.Span(text["total"], id=ids.summary(name, "total"), className="drm-summary-value"),
+                ],
+                className="drm-bar-head",
+            ),
+            html.Div([_bar(part, text) for part in ("allocated", "used")], className="drm-bar", **HIDDEN_FROM_READERS),
+            html.Div(
+                [html.Span(text[part], id=ids.summary(name, part), className=f"drm-key drm-key-{part}") for part in ("used", "allocated")],
+                className="drm-bar-head drm-note",
+            ),
+        ],
+        id=ids.summary(name, "item"),
+        className="drm-summary-item drm-summary-resource",
+    )
+
+
+def _bar(part: str, text: dict[str, Any]) -> Component:
+    return html.Div(className=f"drm-bar-{part}", style={"width": f"{text[f'{part}_width']:.1f}%"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 LOCATION = "drm-location"
 ABOUT_KEY = "about"
 """Key of the ticks of "About this dashboard"."""
-ABOUT, ABOUT_OPEN, ABOUT_TITLE = "drm-about", "drm-about-open", "drm-about-title"
+ABOUT, ABOUT_OPEN = "drm-about", "drm-about-open"
 ABOUT_FACTS, ABOUT_PHASES = "drm-about-facts", "drm-about-phases"
 INTERVAL = "drm-interval"
 MAIN = "drm-main"
@@ -149,6 +149,7 @@ CLOUD_REGION = "drm-cloud-region"
 COMPARISON = "drm-comparison"
 COMPARISON_FORMULA = "drm-comparison-formula"
 COMPARISON_CARD = "drm-comparison-card"
+OVERVIEW_CARDS, EFFICIENCY_CARDS = "drm-overview-cards", "drm-efficiency-cards"
 EFFICIENCY_RESOURCE = "drm-efficiency-resource"
 EFFICIENCY_BY = "drm-efficiency-by"
 """Whether tasks are shown by name, or by name and request."""
@@ -207,6 +208,10 @@ def graph(key: str) -> str:
 def empty(key: str) -> str:
     """What stands in place of a tab's graph where there is nothing to draw."""
     return f"drm-{key}-empty"
+
+
+SUMMARY = "drm-summary"
+"""The items of the Resource Summary."""
 
 
 def summary(name: str, part: str) -> str:

@@ -9,9 +9,10 @@ from dash.development.base_component import Component
 
 from drm import ids
 from drm.layouts.content import Content
+from drm.layouts.panel import Panel
 from drm.layouts.time_range import QUIET
 
-NAMED: dict[str, Any] = {"aria-labelledby": ids.ABOUT_TITLE}
+TITLE = "About this dashboard"
 
 
 def stores() -> list[Component]:
@@ -28,13 +29,14 @@ def button() -> Component:
 def layout(logout: str | None) -> Component:
     """The panel. `logout`: where a POST ends the reader's session; None where there is none."""
     leave = [html.Form(html.Button("Log out", className=QUIET), action=logout, method="POST")] if logout else []
-    return html.Section(
+    return Panel(
         [
-            html.Div([html.H2("About this dashboard", id=ids.ABOUT_TITLE), *leave], className="drm-about-head"),
+            html.Div([html.H2(TITLE), *leave], className="drm-about-head"),
             html.Div([Content(ids.ABOUT_FACTS, "drm-about-facts"), Content(ids.ABOUT_PHASES)], className="drm-about-body"),
         ],
         id=ids.ABOUT,
         className="drm-about",
         hidden=True,
-        **NAMED,
+        tag="section",
+        label=TITLE,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import dash_bootstrap_components as dbc
 from dash import dcc, html
 from dash.development.base_component import Component
 
@@ -18,7 +17,6 @@ from drm.layouts.figure import figure
 KEY = "allocation"
 
 SORT_LABELS = {"name": "name", "allocated": "most allocated", "slack": "most slack"}
-WAITING_COLUMNS = ("Request", "Tasks", "Waiting", "Lacks, on workers", "Closest worker")
 BAR_CONFIG: Any = {**CONFIG, "displayModeBar": False}
 """Nothing here can be zoomed into: the bar of buttons would only cover the last tick."""
 
@@ -40,7 +38,7 @@ def layout() -> list[Component]:
             ],
             className="drm-card",
         ),
-        html.Div([_stranded(), _imbalance()], id=ids.card(KEY, "findings"), className="drm-findings", hidden=True),
+        Content(ids.card(KEY, "findings"), "drm-findings"),
         html.Section(
             [
                 html.H2("Packing"),
@@ -72,44 +70,4 @@ def _choices() -> Component:
             segments(ids.ALLOCATION_SORT, "Order of the workers", SORT_LABELS),
         ],
         className="drm-controls",
-    )
-
-
-def _stranded() -> Component:
-    return html.Section(
-        [
-            html.H2("Stranded capacity"),
-            html.P("", id=ids.card("stranded", "verdict"), className="drm-sentence"),
-            html.P("", id=ids.card("stranded", "why"), className="drm-note"),
-            html.Div(
-                dbc.Table(
-                    [
-                        html.Thead(html.Tr([html.Th(name, scope="col") for name in WAITING_COLUMNS])),
-                        Content(ids.card("stranded", "lines"), tag="tbody"),
-                    ],
-                    size="sm",
-                    className="drm-table",
-                ),
-                id=ids.card("stranded", "table"),
-                className="drm-scroll",
-                hidden=True,
-            ),
-        ],
-        className="drm-card",
-    )
-
-
-def _imbalance() -> Component:
-    return html.Section(
-        [
-            html.H2("Imbalance"),
-            html.P("", id=ids.card("imbalance", "verdict"), className="drm-sentence"),
-            html.P("", id=ids.card("imbalance", "causes")),
-            html.P("", id=ids.card("imbalance", "numbers"), className="drm-note"),
-            html.P(
-                "Placement fills the fullest worker that has room first, so that others fall idle and can go: a spread alone is no fault.",
-                className="drm-note",
-            ),
-        ],
-        className="drm-card",
     )

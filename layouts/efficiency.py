@@ -8,9 +8,9 @@ from dash.development.base_component import Component
 from drm import ids
 from drm.figures.units import LABELS
 from drm.layouts import recommendations
+from drm.layouts.content import Content
 from drm.layouts.controls import segments
 from drm.layouts.figure import figure
-from drm.model import RESOURCES
 
 KEY = "efficiency"
 
@@ -20,7 +20,7 @@ def layout() -> list[Component]:
     extra_keys = (ids.EFFICIENCY_WORKERS_KEY, ids.EFFICIENCY_TASKS_KEY)
     return [
         *(dcc.Store(id=store(key)) for key in extra_keys for store in (ids.wire, ids.zoom)),
-        html.Div([_card(name) for name in RESOURCES], className="drm-cards drm-cards-even"),
+        Content(ids.EFFICIENCY_CARDS, "drm-cards drm-cards-even"),
         html.Section(
             [
                 html.Div(
@@ -69,18 +69,3 @@ def _graph(key: str, name: str) -> list[Component]:
         figure(key, name),
         html.P("", id=ids.card(key, "note"), className="drm-note"),
     ]
-
-
-def _card(name: str) -> Component:
-    card = f"{KEY}-{name}"
-    return html.Section(
-        [
-            html.H2(f"{LABELS[name]} efficiency"),
-            html.P("–", id=ids.card(card, "value"), className="drm-value"),
-            html.P("", id=ids.card(card, "note")),
-            html.P("", id=ids.card(card, "more"), className="drm-note"),
-        ],
-        id=ids.card(card, "row"),
-        className="drm-card",
-        hidden=True,
-    )

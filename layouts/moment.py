@@ -7,13 +7,14 @@ from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.panel import Panel
 from drm.layouts.time_range import QUIET, field, named
 from drm.tabs import SPEEDS
 
 
 def layout() -> Component:
     """The moment, the ways to others, and the way back; hidden as long as the page is live."""
-    return html.Section(
+    return Panel(
         [
             html.Div(
                 [
@@ -50,7 +51,8 @@ def layout() -> Component:
         id=ids.PAST_BAR,
         className="drm-time drm-past",
         hidden=True,
-        **named("Moment of the past"),
+        tag="section",
+        label="Moment of the past",
     )
 
 

@@ -6,6 +6,7 @@ from dash import html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.content import Content
 from drm.layouts.figure import figure
 
 KEY = "overview"
@@ -14,23 +15,7 @@ KEY = "overview"
 def layout() -> list[Component]:
     """The tab's content."""
     return [
-        html.Div(
-            [
-                _number_card("tasks", "Tasks"),
-                _number_card("queue", "Queue"),
-                html.Section(
-                    [
-                        html.H2("Controller"),
-                        html.P("", id=ids.card("decision", "action"), className="drm-sentence"),
-                        html.P("", id=ids.card("decision", "now")),
-                        html.P("", id=ids.card("decision", "size"), className="drm-note"),
-                        html.P("", id=ids.card("decision", "warning"), className="drm-warning"),
-                    ],
-                    className="drm-card drm-card-wide",
-                ),
-            ],
-            className="drm-cards",
-        ),
+        Content(ids.OVERVIEW_CARDS, "drm-cards"),
         html.Section(
             [
                 html.H2("Pool and demand"),
@@ -40,16 +25,3 @@ def layout() -> list[Component]:
             className="drm-card",
         ),
     ]
-
-
-def _number_card(name: str, title: str) -> Component:
-    return html.Section(
-        [
-            html.H2(title),
-            html.P("–", id=ids.card(name, "value"), className="drm-value"),
-            html.P("", id=ids.card(name, "note")),
-            html.P("", id=ids.card(name, "more"), className="drm-note"),
-            html.P("", id=ids.card(name, "warning"), className="drm-warning"),
-        ],
-        className="drm-card",
-    )

@@ -9,6 +9,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from drm import ids
+from drm.layouts.panel import Panel
 
 PLAY_MILLISECONDS = 500
 """Between two steps of playing, where the server is as fast."""
@@ -38,7 +39,7 @@ def buttons() -> list[Component]:
 
 def span_panel() -> Component:
     """From and to, by the browser's clock."""
-    return html.Section(
+    return Panel(
         [
             field(ids.SPAN_FROM, "From"),
             field(ids.SPAN_TO, "to"),
@@ -48,7 +49,8 @@ def span_panel() -> Component:
         id=ids.SPAN_PANEL,
         className="drm-time",
         hidden=True,
-        **named("Custom range"),
+        tag="section",
+        label="Custom range",
     )
 
 

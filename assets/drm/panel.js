@@ -7,7 +7,8 @@
     function Panel(props) {
         const seen = useRef(false);
         seen.current = seen.current || !props.hidden;
-        return createElement("div", { id: props.id, hidden: props.hidden, className: props.className }, seen.current ? props.children : null);
+        const element = { id: props.id, hidden: props.hidden, className: props.className, "aria-label": props.label || undefined };
+        return createElement(props.tag, element, seen.current ? props.children : null);
     }
 
     window.drm_page = { ...window.drm_page, Panel: Panel };

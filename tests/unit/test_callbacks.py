@@ -9,10 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from drm import ids
+from drm.callbacks.allocation_body import WAITING_COLUMNS
 from drm.dashboard import create_app
 from drm.manager import DynamicResourceManager
+from drm.model import Resources
 from drm.state import DRMState
-from tests.unit.page_pool import state_with_history
+from tests.unit.contents import elements
+from tests.unit.page_pool import GIB, START, TICKS, state_with_history
 
 TICK = {"n": 1, "range": "15m", "scheme": "light", "sent": 1}
 CHOSEN = {"drm_allocation_resource": "cpu", "drm_allocation_sort": "name"}
@@ -70,12 +73,18 @@ def test_the_header_says_source_and_health(page: Page) -> None:
 
 def test_the_summary_is_of_the_same_snapshot_as_the_tabs(page: Page) -> None:
     """Workers, totals and shares in the strip are those of the fleet's row in Allocation; what is not there or not known is hidden."""
-    strip = page.call(ids.HEALTH, drm_shell_tick=TICK)
+    content = page.call(ids.HEALTH, drm_shell_tick=TICK)[ids.SUMMARY]["content"]
+    strip = elements(content)
     assert strip[ids.summary("workers", "value")]["children"] == "2"
     assert strip[ids.summary("cpu", "total")]["children"] == "12 cores"
-    assert strip[ids.summary("cpu", "used-bar")]["style"] == {"width": "66.7%"}
+    track = strip[ids.summary("cpu", "item")]["children"][1]["props"]
+    assert [(bar["props"]["className"], bar["props"]["style"]) for bar in track["children"]] == [
+        ("drm-bar-allocated", {"width": "8.3%"}),
+        ("drm-bar-used", {"width": "66.7%"}),
+    ]
     assert strip[ids.summary("memory", "used")]["children"] == "12 % used (1 of 2 measured)"
-    assert strip[ids.summary("cost", "item")]["hidden"] is True
+    names = ("workers", "cpu", "memory", "gpu", "gpu_memory", "scaling")
+    assert [item["props"]["id"] for item in content] == [ids.summary(name, "item") for name in names], "no cost rate is known"
     assert strip[ids.summary("scaling", "value")]["children"] == "0 up, 0 down"
     assert strip[ids.summary("scaling", "note")]["children"] == "in 15 min"
     bars = page.call(ids.wire("allocation"), drm_allocation_tick=TICK, **CHOSEN)[ids.wire("allocation")]["data"]["data"]
@@ -101,14 +110,32 @@ def test_allocation_is_sent_when_it_is_new_and_only_then(page: Page) -> None:
         assert page.status == 400
 
 
+def test_what_is_found_stands_beside_the_bars() -> None:
+    """Verdicts of what is stranded and of the spread, with what waits as a table; without a worker there is nothing to find."""
+    state = state_with_history()
+    for _ in range(2):
+        state.manager.submit(resources=Resources(cpu=6, memory=GIB))
+    state.advance(START + TICKS)
+    page = Page(state)
+    found = page.call(ids.wire("allocation"), drm_allocation_tick=TICK, **CHOSEN)[ids.card("allocation", "findings")]["content"]
+    assert [card["props"]["children"][0]["props"]["children"] for card in found] == ["Stranded capacity", "Imbalance"]
+    cards = elements(found)
+    assert all(cards[ids.card(name, "verdict")]["children"].endswith((".", "even")) for name in ("stranded", "imbalance")), cards
+    head, body = cards[ids.card("stranded", "table")]["children"]["props"]["children"]
+    assert [cell["props"]["children"] for cell in head["props"]["children"]["props"]["children"]] == list(WAITING_COLUMNS)
+    assert [len(row["props"]["children"]) for row in body["props"]["children"]] == [len(WAITING_COLUMNS)]
+    empty = Page(DRMState(DynamicResourceManager(now=0.0))).call(ids.wire("allocation"), drm_allocation_tick=TICK, **CHOSEN)
+    assert empty[ids.card("allocation", "findings")]["content"] == []
+
+
 def test_the_overview_fills_its_cards_and_draws_once(page: Page) -> None:
     """What this client drew already is not sent again; the cards are."""
     first = page.call(ids.wire("overview"), drm_overview_tick=TICK)
-    assert first[ids.card("tasks", "value")]["children"] == "1"
+    assert elements(first[ids.OVERVIEW_CARDS]["content"])[ids.card("tasks", "value")]["children"] == "1"
     assert len(first[ids.wire("overview")]["data"]["data"]) == 18
     again = page.call(ids.wire("overview"), drm_overview_tick=TICK, drm_overview_drawn=first[ids.drawn("overview")]["data"])
     assert ids.wire("overview") not in again
-    assert again[ids.card("tasks", "value")]["children"] == "1"
+    assert elements(again[ids.OVERVIEW_CARDS]["content"])[ids.card("tasks", "value")]["children"] == "1"
     dark = page.call(
         ids.wire("overview"), drm_overview_tick={**TICK, "scheme": "dark"}, drm_overview_drawn=first[ids.drawn("overview")]["data"]
     )
@@ -161,7 +188,7 @@ def test_an_empty_pool_says_what_is_missing() -> None:
     page = Page(DRMState(DynamicResourceManager(now=0.0)))
     overview = page.call(ids.wire("overview"), drm_overview_tick=TICK)
     assert "Nothing is recorded yet" in overview[ids.empty("overview")]["children"]
-    summary = page.call(ids.HEALTH, drm_shell_tick=TICK)
+    summary = elements(page.call(ids.HEALTH, drm_shell_tick=TICK)[ids.SUMMARY]["content"])
     assert summary[ids.summary("workers", "note")]["children"] == "none has joined yet"
     allocation = page.call(ids.wire("allocation"), drm_allocation_tick=TICK, **CHOSEN)
     assert "No worker has joined" in allocation[ids.empty("allocation")]["children"]
@@ -173,7 +200,8 @@ def test_two_dashboards_show_their_own_pools() -> None:
     """Nothing is global: two pages over two states in one process."""
     first, second = Page(state_with_history()), Page(DRMState(DynamicResourceManager(now=0.0)))
     for page, workers in ((first, "2"), (second, "0"), (first, "2")):
-        assert page.call(ids.HEALTH, drm_shell_tick=TICK)[ids.summary("workers", "value")]["children"] == workers
+        strip = elements(page.call(ids.HEALTH, drm_shell_tick=TICK)[ids.SUMMARY]["content"])
+        assert strip[ids.summary("workers", "value")]["children"] == workers
 
 
 @pytest.mark.parametrize("hostile", [[], "tick", 7, True, {"range": {"a": 1}, "scheme": ["x"], "worker": {}}])

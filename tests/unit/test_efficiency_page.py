@@ -19,6 +19,7 @@ from drm.manager import DynamicResourceManager
 from drm.model import RESOURCES, Resources
 from drm.state import DRMState
 from drm.task_usage import TaskUsage
+from tests.unit.contents import elements
 from tests.unit.efficiency_pools import EDGES, HOSTILE, edge_state
 from tests.unit.test_callbacks import TICK, Page
 from tests.unit.test_figures import contrast
@@ -62,9 +63,9 @@ def test_an_empty_pool_says_what_is_missing() -> None:
 def test_one_worker_and_its_waste_are_shown() -> None:
     """Cards, lines and bars of one task that uses a quarter of its cores and an eighth of its memory."""
     told = answer(edge_state("one worker"))
-    assert told[ids.card("efficiency-cpu", "row")]["hidden"] is False
-    assert told[ids.card("efficiency-gpu", "row")]["hidden"] is True
-    assert told[ids.card("efficiency-cpu", "more")]["children"] == "3 cores allocated and not used"
+    cards = elements(told[ids.EFFICIENCY_CARDS]["content"])
+    assert cards[ids.card("efficiency-cpu", "more")]["children"] == "3 cores allocated and not used"
+    assert ids.card("efficiency-memory", "value") in cards and ids.card("efficiency-gpu", "value") not in cards
     assert [option["value"] for option in told[ids.EFFICIENCY_RESOURCE]["options"]] == ["cpu", "memory"]
     assert told[ids.wire(TASKS)]["data"]["data"][0]["y"] == ["sort"]
     assert told[ids.wire(WORKERS)]["data"]["data"][0]["y"] == ["only"]
@@ -73,8 +74,9 @@ def test_one_worker_and_its_waste_are_shown() -> None:
 def test_a_pool_of_gpus_only_shows_gpus() -> None:
     """No card of CPU or memory; the lines are those of the GPU."""
     told = answer(edge_state("gpu only"), drm_efficiency_resource="gpu")
-    hidden = {name: told[ids.card(f"efficiency-{name}", "row")]["hidden"] for name in RESOURCES}
-    assert hidden == {"cpu": True, "memory": True, "gpu": False, "gpu_memory": False}
+    cards = elements(told[ids.EFFICIENCY_CARDS]["content"])
+    shown = [name for name in RESOURCES if ids.card(f"efficiency-{name}", "value") in cards]
+    assert shown == ["gpu", "gpu_memory"]
     names = [trace["name"] for trace in told[ids.wire(KEY)]["data"]["data"]]
     assert names == ["GPU efficiency", "GPU memory efficiency", "allocated", "used"]
 

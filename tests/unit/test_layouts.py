@@ -14,7 +14,6 @@ from dash import html
 from drm import ids
 from drm.figures.theme import CONFIG
 from drm.layouts import allocation, shell
-from drm.model import RESOURCES
 from drm.tables.saved import SAVED
 from drm.tables.writing import FORMATS
 from drm.tabs import RANGES, TABS
@@ -89,26 +88,20 @@ def test_no_graph_offers_an_upload(page: Tree) -> None:
 
 
 def test_nothing_is_shown_before_it_is_known(page: Tree) -> None:
-    """Resources, the cost rate and findings are hidden, numbers are dashes, and the detail is closed until there is a snapshot."""
+    """The summary, cards and findings are empty, and the detail is closed until there is a snapshot."""
     components = by_id(page)
-    hidden = [ids.summary(name, "item") for name in (*RESOURCES, "cost")] + [ids.card("allocation", "findings")]
-    assert all(components[one]["props"]["hidden"] for one in hidden)
-    dashes = [ids.summary("workers", "value"), ids.summary("scaling", "value"), ids.card("tasks", "value"), ids.card("queue", "value")]
-    assert [components[one]["props"]["children"] for one in dashes] == ["–"] * 4
-    assert components[ids.DETAIL]["props"]["hidden"] is True
+    contents = (ids.SUMMARY, ids.OVERVIEW_CARDS, ids.EFFICIENCY_CARDS, ids.card("allocation", "findings"))
+    assert not [one for one in contents if components[one]["props"].get("content")]
+    assert components[ids.DETAIL]["props"]["hidden"]
 
 
 def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
-    """One strip for all tabs: its items in their order, each resource with capacity as track, allocated wide, used narrow within."""
+    """One strip for all tabs, between what opens above it and what is to be said of the moment."""
     header, _about, custom, past, strip, notices, nav, main = page["props"]["children"][-8:]
     assert [part["type"] for part in (header, strip, notices, nav, main)] == ["Header", "Section", "Div", "Nav", "Main"]
     assert strip["props"]["aria-label"] == "Resource Summary"
     assert custom["props"]["hidden"] and past["props"]["hidden"] and notices["props"]["role"] == "status"
-    assert [item["props"]["id"] for item in strip["props"]["children"]] == [
-        ids.summary(name, "item") for name in ("workers", *RESOURCES, "scaling", "cost")
-    ]
-    bar = next(part for part in parts(strip) if part["props"].get("className") == "drm-bar")
-    assert [part["props"]["className"] for part in bar["props"]["children"]] == ["drm-bar-allocated", "drm-bar-used"]
+    assert [part["props"]["id"] for part in strip["props"]["children"]] == [ids.SUMMARY]
 
 
 def test_the_live_dashboard_is_opened_from_the_summary() -> None:
@@ -148,10 +141,9 @@ def test_what_can_be_saved_is_told_to_the_browser(page: Tree) -> None:
 
 
 def test_the_allocation_tab_has_its_cards_in_their_order() -> None:
-    """Nested bars, then findings side by side, then packing; the findings and the packing are hidden until there is a worker."""
+    """Nested bars, then room for findings, then packing, which is hidden until there is a worker."""
     sections = [node for node in tree(html.Div(allocation.layout()))["props"]["children"] if node["type"] != "Store"]
     headings = [[part["props"]["children"] for part in parts(section) if part["type"] == "H2"] for section in sections]
-    assert headings == [["Capacity, allocated and used"], ["Stranded capacity", "Imbalance"], ["Packing"]]
-    assert [section["props"].get("hidden", False) for section in sections] == [False, True, True]
-    columns = [part["props"]["children"] for part in parts(sections[1]) if part["type"] == "Th"]
-    assert columns == list(allocation.WAITING_COLUMNS)
+    assert headings == [["Capacity, allocated and used"], [], ["Packing"]]
+    assert [section["props"].get("hidden", False) for section in sections] == [False, False, True]
+    assert sections[1]["props"]["id"] == ids.card("allocation", "findings")

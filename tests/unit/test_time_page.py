@@ -19,6 +19,7 @@ from drm.manager import DynamicResourceManager
 from drm.model import Resources
 from drm.state import DRMState
 from drm.tabs import RANGES, TABS, range_seconds
+from tests.unit.contents import elements
 from tests.unit.past_pool import START, STEP, stepped_pool
 from tests.unit.test_callbacks import ASKED, CHOSEN, SCALING, TICK, Page
 
@@ -63,20 +64,22 @@ def test_one_moment_has_the_same_numbers_everywhere(page: Page, state: DRMState)
     allocated = sum(one["allocated"]["cpu"] for one in active)
     assert told["time"] == MOMENT and told["current"] != page.client.get("/drm-dashboard/api/v1/snapshot").json["current"]
 
-    strip = page.call(ids.HEALTH, drm_shell_tick=PAST)
+    header = page.call(ids.HEALTH, drm_shell_tick=PAST)
+    strip = elements(header[ids.SUMMARY]["content"])
     assert strip[ids.summary("workers", "value")]["children"] == str(len(active))
     assert strip[ids.summary("cpu", "total")]["children"] == amount("cpu", cores)
     assert strip[ids.summary("cpu", "used")]["children"].startswith(f"{percent(used / cores)} used")
     assert strip[ids.summary("cpu", "allocated")]["children"] == f"{percent(allocated / cores)} allocated"
-    assert strip[ids.SOURCE]["children"].startswith("PAST of SIMULATED") and strip[ids.HEALTH]["data"]["ok"]
+    assert header[ids.SOURCE]["children"].startswith("PAST of SIMULATED") and header[ids.HEALTH]["data"]["ok"]
     events = strip[ids.summary("scaling", "value")]["children"]
 
     overview = drawn(page, "overview")
-    assert overview[ids.card("tasks", "value")]["children"] == str(told["tasks"]["running"])
-    assert overview[ids.card("queue", "value")]["children"] == str(told["tasks"]["queued"])
-    assert f"Size {told['current']}, {told['desired']} wanted" in overview[ids.card("decision", "size")]["children"]
-    assert told["last_decision"]["reason"][:60] in overview[ids.card("decision", "now")]["children"]
-    assert overview[ids.card("decision", "now")]["children"].startswith("Then: ")
+    cards = elements(overview[ids.OVERVIEW_CARDS]["content"])
+    assert cards[ids.card("tasks", "value")]["children"] == str(told["tasks"]["running"])
+    assert cards[ids.card("queue", "value")]["children"] == str(told["tasks"]["queued"])
+    assert f"Size {told['current']}, {told['desired']} wanted" in cards[ids.card("decision", "size")]["children"]
+    assert told["last_decision"]["reason"][:60] in cards[ids.card("decision", "now")]["children"]
+    assert cards[ids.card("decision", "now")]["children"].startswith("Then: ")
     sizes, demand = (
         next(trace["y"] for trace in overview[ids.wire("overview")]["data"]["data"] if trace["name"] == name)
         for name in ("workers", "demand")
@@ -87,7 +90,7 @@ def test_one_moment_has_the_same_numbers_everywhere(page: Page, state: DRMState)
     figure = scaling[ids.wire("scaling")]["data"]["data"]
     assert next(trace["y"] for trace in figure if trace["name"] == "current")[-1] == told["current"]
     assert next(trace["y"] for trace in figure if trace["name"] == "demand")[-1] == pytest.approx(told["demand"]["cpu"], abs=1e-3)
-    assert scaling[ids.NOW_TEXT]["children"] == overview[ids.card("decision", "now")]["children"]
+    assert scaling[ids.NOW_TEXT]["children"] == cards[ids.card("decision", "now")]["children"]
     newest = max(one for trace in figure for one in trace.get("customdata") or [] if one is not None)
     decisions = page.client.get(f"/drm-dashboard/api/v1/decisions?at={MOMENT}&since={MOMENT - 900}&limit=1000").json["decisions"]
     assert newest == decisions[0]["id"]
@@ -104,7 +107,8 @@ def test_one_moment_has_the_same_numbers_everywhere(page: Page, state: DRMState)
     allocation = drawn(page, "allocation", **CHOSEN)
     (shared, *_) = (trace["text"][0].strip() for trace in allocation[ids.wire("allocation")]["data"]["data"] if trace.get("mode") == "text")
     assert shared == amount("cpu", cores)
-    assert "not kept" in allocation[ids.card("stranded", "verdict")]["children"] and allocation[ids.card("packing", "section")]["hidden"]
+    findings = elements(allocation[ids.card("allocation", "findings")]["content"])
+    assert "not kept" in findings[ids.card("stranded", "verdict")]["children"] and allocation[ids.card("packing", "section")]["hidden"]
 
     heat = drawn(page, "utilization", drm_resource="cpu", drm_measure="used", drm_selected=None)[ids.wire("utilization")]["data"]
     assert {one["id"] for one in active} <= {member for row in heat["members"] for member in row}
@@ -151,7 +155,8 @@ def test_a_moment_of_the_future_is_the_present_with_words(page: Page) -> None:
     assert strip[ids.HEALTH]["data"]["is_future"] and strip[ids.HEALTH]["data"]["default_range"] is None
     assert strip[ids.TIME_WORDS]["children"].endswith("in the future of the last tick: this shows the present.")
     assert strip[ids.SOURCE]["children"].startswith("SIMULATED")
-    assert page.call(ids.wire("overview"), drm_overview_tick=future)[ids.card("decision", "now")]["children"].startswith("Now: ")
+    cards = elements(page.call(ids.wire("overview"), drm_overview_tick=future)[ids.OVERVIEW_CARDS]["content"])
+    assert cards[ids.card("decision", "now")]["children"].startswith("Now: ")
 
 
 @pytest.mark.parametrize("text", ["3s", "9999999s", "-5s", "1e3s", "nan", "7y", "", "15", "١٥s", None])
@@ -304,6 +309,6 @@ def test_a_pool_without_a_worker_has_a_past_too() -> None:
         state.advance(START + second)
     manager.register_worker("late", capacity=Resources(cpu=4))
     state.advance(START + 20)
-    strip = Page(state).call(ids.HEALTH, drm_shell_tick={**TICK, "at": str(START + 10)})
+    strip = elements(Page(state).call(ids.HEALTH, drm_shell_tick={**TICK, "at": str(START + 10)})[ids.SUMMARY]["content"])
     assert strip[ids.summary("workers", "value")]["children"] == "0"
     assert strip[ids.summary("workers", "note")]["children"] == "none has joined yet"
