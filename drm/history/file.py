@@ -50,7 +50,9 @@ class HistoryFile:
         self.path = path
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._writer: duckdb.DuckDBPyConnection | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._cursors = 0
+        """How many of them are open."""
         self.set_aside: list[str] = []
         """Names of files that were put aside when this one was opened."""
         self._is_damaged = False
@@ -159,10 +161,25 @@ class HistoryFile:
             if self._connection is None:
                 raise HistoryFileError("unusable", f"the history file {self.path} is not open")
             cursor = self._connection.cursor()
+            self._cursors += 1
         try:
             yield cursor
         finally:
-            cursor.close()
+            with self._lock:
+                cursor.close()
+                self._cursors -= 1
+
+    def renew(self) -> bool:
+        """Closes the file and opens it again, unless somebody reads it now; whether it did. HistoryFileError where it cannot be opened.
+
+        DuckDB holds more for each commit than it tells of, and gives it back when the last connection is closed (docs/history.md). For the
+        thread that writes, best right after a checkpoint.
+        """
+        with self._lock:
+            if self._cursors:
+                return False
+            self._open()
+            return True
 
     def interrupt(self) -> None:
         """Ends the statement that is being carried out, from another thread; what it has not committed is not written."""

@@ -27,7 +27,7 @@ from drm.history.writing import Writing, expired
 logger = logging.getLogger(__name__)
 
 FEW_BATCHES = 5
-CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS = 300.0, 60.0, 3600.0
+CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS, RENEWAL_SECONDS = 300.0, 60.0, 3600.0, 1800.0
 LOG_BYTES, LOG_SECONDS = 32 * 2**20, 20.0
 """A longer log is merged into the file before its time, but no more often than that: what merging takes grows with the log."""
 JUMP_SECONDS = 86_400.0
@@ -61,7 +61,7 @@ class Recorder:
         self._writing: Writing | None = None
         self._failures = self._oldest_decision = 0
         self._retry_at = -math.inf
-        self._next_checkpoint = self._next_retention = self._next_forgetting = -math.inf
+        self._next_checkpoint = self._next_retention = self._next_forgetting = self._next_renewal = -math.inf
         self._dropped = Dropped()
         """What the history does not tell of yet."""
         self.gaps: tuple[Gap, ...] = ()
@@ -77,6 +77,7 @@ class Recorder:
             except HistoryFileError as error:
                 self._fail(error)
         self._next_checkpoint = self._clock() + CHECKPOINT_SECONDS
+        self._next_renewal = self._clock() + RENEWAL_SECONDS
         self._thread = threading.Thread(target=self._run, name="drm-recorder", daemon=True)
         self._thread.start()
         # A thread that is within DuckDB when the interpreter goes ends the process by force.
@@ -280,6 +281,8 @@ class Recorder:
         if now >= self._next_checkpoint or is_long:
             self._next_checkpoint = now + CHECKPOINT_SECONDS
             self._file.checkpoint()
+            if now >= self._next_renewal and self._file.renew():
+                self._next_renewal = now + RENEWAL_SECONDS
 
     def _finish(self) -> None:
         if self._writing is None:

@@ -21,7 +21,7 @@ from drm.model import Resources
 STEP_SECONDS = 3.0
 MOST_WAITING = 20
 # As often as a kill has to be likely to hit them.
-recorder.CHECKPOINT_SECONDS, recorder.RETENTION_SECONDS, recorder.FORGET_SECONDS = 0.3, 0.2, 0.5
+recorder.CHECKPOINT_SECONDS, recorder.RETENTION_SECONDS, recorder.FORGET_SECONDS, recorder.RENEWAL_SECONDS = 0.3, 0.2, 0.5, 0.4
 
 
 def facts(batch: Batch) -> dict[str, Any]:

@@ -207,6 +207,35 @@ def test_old_decisions_are_read_when_somebody_asks(tmp_path: Path, monkeypatch: 
     after.end()
 
 
+def test_the_file_is_opened_anew_while_it_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After checkpoints, so that DuckDB gives back what it holds: nothing is lost, and who reads just then is not disturbed."""
+    for name in ("CHECKPOINT_SECONDS", "RENEWAL_SECONDS"):
+        monkeypatch.setattr(f"drm.history.recorder.{name}", 0.0)
+    renewed: list[bool] = []
+    renew = HistoryFile.renew
+    monkeypatch.setattr(HistoryFile, "renew", lambda file: renewed.append(renew(file)) or renewed[-1])
+    kept = simulated(tmp_path)
+    for _ in range(12):
+        kept.tick()
+        kept.flush()
+        assert kept.store.file.read("SELECT count(*) FROM decision_rows")[0][0]
+    assert renewed.count(True) >= 5 and kept.store.recording.state == "on"
+    del renewed[:]
+    with kept.store.file.cursor() as reader:
+        kept.tick()
+        kept.flush()
+        kept.tick()
+        kept.flush()
+        assert renewed and not any(renewed)
+        assert reader.execute("SELECT count(*) FROM decision_rows").fetchall()[0][0]
+    told = documents(kept.manager.ledger)
+    kept.end()
+    after = simulated(tmp_path, kept.now)
+    after.begin()
+    assert documents(after.manager.ledger) == told
+    after.end()
+
+
 def test_decisions_of_two_runs_are_packed_and_forgotten_alike(tmp_path: Path) -> None:
     """Blocks that a new run fills are packed as in one run; what is older than retention goes from RAM, and only then from the file."""
     kept = simulated(tmp_path)
