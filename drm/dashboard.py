@@ -21,6 +21,7 @@ from drm.actions_api import ACTIONS_PATH
 from drm.address import DEFAULT_PREFIX, TICKS_PATH
 from drm.errors import DRMError, InvalidValueError
 from drm.export_api import EXPORT_PATH
+from drm.fingerprints import fingerprinted, keep_for_ever
 from drm.guards import LOGIN_PATH, guard_callbacks, logout_path, refuse, secure_headers, trust_of
 from drm.hosting import environment_token
 from drm.http import create_blueprint
@@ -45,7 +46,8 @@ class Page(dash.Dash):
 
     def interpolate_index(self, *_: Any, **parts: Any) -> Any:
         """The page's HTML, with the addresses that this reader's browser knows; the script of tables comes later (assets/drm/grid.js)."""
-        moved = dict(parts) | {"scripts": POLYFILL_SCRIPT.sub("", parts["scripts"])}
+        moved = {name: fingerprinted(part, _assets_folder()) for name, part in parts.items()}
+        moved["scripts"] = POLYFILL_SCRIPT.sub("", moved["scripts"])
         found = TABLES_SCRIPT.search(moved["scripts"])
         if found is not None:
             moved["scripts"] = moved["scripts"].replace(found[0], "")
@@ -134,6 +136,7 @@ def create_app(
     shared = SharedAnswers(lambda: (state.etag, state.health))
     guard_callbacks(flask_app, url_prefix, lambda: app.callback_map, shared, state.traffic)
     secure_headers(flask_app, url_prefix, app.csp_hashes())
+    keep_for_ever(flask_app, url_prefix, _assets_folder())
     _keep_to_one_process(flask_app, set(flask_app.view_functions) - before, state)
     return app
 
