@@ -36,7 +36,8 @@
             }
         });
         const heads = [title(lying ? y : x) || ((lying ? y : x).type === "date" ? "Time" : ""), ...traces.map((one) => text(one.name))];
-        return { caption: title(lying ? x : y), heads, ...thinned([...rows].map(([place, cells]) => [text(place), ...cells])) };
+        /* Rows of a figure without a title of their axis have one above their legend. */
+        return { caption: title(lying ? x : y) || title(layout[traces[0].legend]), heads, ...thinned([...rows].map(([place, cells]) => [text(place), ...cells])) };
     }
 
     /* A row of a heatmap is told by its newest cell, its mean and its highest; cells without a sample are left out. */

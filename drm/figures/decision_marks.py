@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drm.decision import Kind
+from drm.figures.rows import label_room
 from drm.figures.theme import Figure, palette
 from drm.figures.units import count
 from drm.ledger_query import KINDS, Columns
@@ -44,6 +45,11 @@ def lane_axis() -> Figure:
         "fixedrange": True,
         "showgrid": True,
     }
+
+
+def lane_room() -> int:
+    """Pixels to the left of it for the names of the lanes."""
+    return label_room([WORDS[kind] for kind in LANES])
 
 
 def _lane(columns: Columns, rows: Rows, bucket: Rows, start: float, kind: Kind, scheme: str, axis: str) -> Figure:

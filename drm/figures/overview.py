@@ -6,7 +6,7 @@ import numpy as np
 
 from drm.decision import ScalingDecision
 from drm.figures.rows import domains, line, title
-from drm.figures.theme import Figure, axis, layout, palette, time_axis
+from drm.figures.theme import TITLED_NUMBER_ROOM, Figure, layout, margin, number_axis, palette, time_axis
 from drm.figures.units import LABELS, UNKNOWN, count, duration, plain, scale_of
 from drm.history.window import SeriesWindow
 from drm.model import RESOURCES
@@ -61,12 +61,12 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
     colours = palette(scheme)
     rows = 1 + len(present)
     heights = domains(rows)
-    figure_layout = layout(scheme, f"overview-{range_seconds}", height=ROW_PIXELS * rows + 60)
+    figure_layout = layout(scheme, f"overview-{range_seconds}", height=ROW_PIXELS * rows + 60, margin=margin(left=TITLED_NUMBER_ROOM))
     traces = [
         line(window, "workers_current", "workers", colours["workers"], 1, fill=True, step=True),
         line(window, "desired", "desired", colours["desired"], 1, dash="dot", step=True),
     ]
-    figure_layout["yaxis"] = axis(scheme, domain=heights[0], rangemode="tozero", title=title("Workers", scheme), tickformat=",d")
+    figure_layout["yaxis"] = number_axis(scheme, domain=heights[0], rangemode="tozero", title=title("Workers", scheme), tickformat=",d")
     for row, name in enumerate(present, start=2):
         largest = max(float(np.nanmax(window.max[f"{series}_{name}"], initial=0.0)) for series in ("capacity", "demand"))
         divisor, unit = scale_of(name, largest)
@@ -77,10 +77,10 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
                     window, f"{series}_{name}", series, colours[series], row, divisor, dash, legend=first, fill=series == "used", unit=unit
                 )
             )
-        figure_layout[f"yaxis{row}"] = axis(
+        figure_layout[f"yaxis{row}"] = number_axis(
             scheme, domain=heights[row - 1], rangemode="tozero", title=title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
         )
-    figure_layout["xaxis"] = time_axis(scheme, anchor=f"y{rows}" if rows > 1 else "y")
+    figure_layout["xaxis"] = time_axis(scheme, anchor=f"y{rows}" if rows > 1 else "y", automargin=False)
     return {"data": traces, "layout": figure_layout}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from drm.figures.decision_marks import lane_axis, marks
+from drm.figures.decision_marks import lane_axis, lane_room, marks
 from drm.figures.rows import domains, heading, line, listed
-from drm.figures.theme import Figure, axis, layout, palette, time_axis
+from drm.figures.theme import Figure, layout, margin, number_axis, palette, time_axis
 from drm.figures.units import LABELS, scale_of
 from drm.history.window import SeriesWindow
 from drm.ledger_query import Columns
@@ -30,7 +30,7 @@ def build(window: SeriesWindow, columns: Columns, resource: str, scheme: str, ra
     height = sum(pixels) + GAP_PIXELS * len(pixels) + 20
     parts = domains(len(pixels), GAP_PIXELS / (sum(pixels) + GAP_PIXELS * (len(pixels) - 1)), pixels)
     end = float(window.times[-1]) + window.step_seconds
-    shared = layout(scheme, f"scaling-{range_seconds}", height=height, margin={"l": 8, "r": 8, "t": GAP_PIXELS - 16, "b": 8})
+    shared = layout(scheme, f"scaling-{range_seconds}", height=height, margin=margin(left=lane_room(), top=GAP_PIXELS - 16))
     traces = _size_row(window, scheme)
     traces += marks(columns, window.start, end - window.start, scheme, "y2")
     traces += _demand_row(window, resource, scheme)
@@ -42,12 +42,12 @@ def build(window: SeriesWindow, columns: Columns, resource: str, scheme: str, ra
     for index, (part, title) in enumerate(zip(parts, titles, strict=True)):
         suffix = "" if index == 0 else str(index + 1)
         more = lane_axis() if index == 1 else {"rangemode": "tozero", "nticks": 5}
-        shared[f"yaxis{suffix}"] = axis(scheme, domain=part, anchor="x", **more)
+        shared[f"yaxis{suffix}"] = number_axis(scheme, domain=part, anchor="x", **more)
         if title:
             shared[f"legend{suffix}"] = _legend(title, part[1], scheme)
     shared["annotations"] = [heading("Decisions", parts[1][1], scheme)]
     shared["yaxis"] |= {"range": [0, _top(window)], "autorange": False, "tickformat": ",d"}
-    shared["xaxis"] = time_axis(scheme, anchor=f"y{len(pixels)}")
+    shared["xaxis"] = time_axis(scheme, anchor=f"y{len(pixels)}", automargin=False)
     return {"data": traces, "layout": shared}
 
 
@@ -78,7 +78,7 @@ def _utilization_row(window: SeriesWindow, scheme: str) -> list[Figure]:
             continue
         capacity = window.mean[f"capacity_{name}"]
         share = np.divide(window.mean[f"used_{name}"], capacity, out=np.full_like(capacity, np.nan), where=capacity > 0)
-        trace = line(window, "", f"{LABELS[name]} used", colours["used"], 4, dash=DASHES[name], unit="%")
+        trace = line(window, "", LABELS[name], colours["used"], 4, dash=DASHES[name], unit="%")
         traces.append(_in_row(trace | {"y": listed(share * 100)}, 4))
     return traces + _thresholds(window, "utilization", 4, scheme, 0.01)
 

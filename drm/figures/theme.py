@@ -113,6 +113,10 @@ def state_colours(scheme: str) -> dict[str, str]:
     return STATES.get(scheme, STATES["light"])
 
 
+NUMBER_ROOM, TITLED_NUMBER_ROOM = 46, 64
+"""Pixels to the left of an axis for numbers as long as 10,000, and for its title beside them."""
+
+
 def axis(scheme: str, **more: Any) -> Figure:
     """One axis. A title of it has no `standoff`: with one, Plotly places it at infinity while the graph is hidden."""
     colours = palette(scheme)
@@ -125,6 +129,16 @@ def axis(scheme: str, **more: Any) -> Figure:
         "automargin": True,
         **more,
     }
+
+
+def number_axis(scheme: str, **more: Any) -> Figure:
+    """An axis of numbers in a figure with `margin`: to make room by itself Plotly measures the labels of each axis at each refresh."""
+    return axis(scheme, automargin=False, **more)
+
+
+def margin(*, left: int, top: int = 8) -> dict[str, int]:
+    """Of a figure of number axes over one of time, whose labels take two lines."""
+    return {"l": left, "r": 16, "t": top, "b": 38}
 
 
 def time_axis(scheme: str, **more: Any) -> Figure:

@@ -130,7 +130,7 @@ def test_the_ledger_follows_new_decisions_without_blinking(watched: Watched) -> 
 def test_the_chosen_resource_is_in_the_address(watched: Watched) -> None:
     """Memory instead of CPU, and again after a reload."""
     page = watched.open("?tab=scaling&refresh=0")
-    page.locator(f"#{ids.panel('scaling')}").get_by_text("Memory", exact=True).click()
+    page.locator(f"#{ids.DEMAND_RESOURCE}").get_by_text("Memory", exact=True).click()
     page.wait_for_url(re.compile("demand=memory"))
     page.reload()
     watched.drawn()

@@ -41,7 +41,7 @@ def test_every_row_has_its_lines(state: DRMState) -> None:
     assert rows["y"] == ["current", "desired", "bounds", "bounds"]
     assert sorted(rows["y2"]) == ["Blocked", "By a person", "Failed", "Grew", "Maintained", "Shrank"]
     assert rows["y3"] == ["capacity", "demand", "allocated", "used"]
-    assert rows["y4"] == ["CPU used", "Memory used", "GPU used", "GPU memory used"]
+    assert rows["y4"] == ["CPU", "Memory", "GPU", "GPU memory"]
     assert rows["y5"] == ["needed", "grows above"]
     assert figure["layout"]["legend3"]["title"]["text"] == "<b>CPU, cores</b>"
     assert "Memory, GiB" in figure_of(state, "memory")["layout"]["legend3"]["title"]["text"]
@@ -51,7 +51,7 @@ def test_every_row_has_its_lines(state: DRMState) -> None:
 
 def test_utilization_is_of_capacity_and_blank_where_nothing_was_measured(state: DRMState) -> None:
     """8 of 12 cores are two thirds; memory of one of two workers is what was measured of all capacity."""
-    cpu = next(trace for trace in figure_of(state)["data"] if trace["name"] == "CPU used")
+    cpu = next(trace for trace in figure_of(state)["data"] if trace["name"] == "CPU")
     assert cpu["y"][-1] == pytest.approx(66.6667, abs=1e-3) and cpu["y"][0] is None
 
 
