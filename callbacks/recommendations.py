@@ -1,4 +1,4 @@
-"""The cards of recommendations and idle causes: filled with the Efficiency tab's tick, worked out once for all readers of a range."""
+"""The cards of recommendations and idle causes: filled after the Efficiency tab's figures, worked out once for all readers of a range."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from drm.analysis.candidates import candidates
 from drm.analysis.ladder import ladder
 from drm.analysis.recommendations import Advice, advise
 from drm.callbacks import recommendations_body as body
+from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at
 from drm.cloud.price_list import read_price_list
 from drm.figures import idle_causes, recommendations
@@ -34,13 +35,22 @@ def register(app: Dash, state: DRMState) -> None:
         view = view_at(state, at)
         return advise(view, seconds, candidates(state.manager.worker_types, view.lifetimes_in(seconds), prices))
 
+    # What takes the server longest comes after what is looked at first.
+    app.clientside_callback(
+        in_browser("passDrawn"),
+        Output(ids.tick(ids.RECOMMENDATIONS_KEY), "data"),
+        Input(ids.drawn(TAB), "data"),
+        State(ids.tick(TAB), "data"),
+        prevent_initial_call=True,
+    )
+
     @app.callback(
         Output(ids.RECOMMENDATIONS_WORDS, "children"),
         Output(ids.RECOMMENDATIONS, "content"),
         Output(ids.IDLE_WORDS, "children"),
         Output(ids.IDLE_CAUSES, "content"),
         Output(ids.drawn(ids.RECOMMENDATIONS_KEY), "data"),
-        Input(ids.tick(TAB), "data"),
+        Input(ids.tick(ids.RECOMMENDATIONS_KEY), "data"),
         State(ids.drawn(ids.RECOMMENDATIONS_KEY), "data"),
         prevent_initial_call=True,
     )

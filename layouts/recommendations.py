@@ -11,9 +11,9 @@ from drm.layouts.content import Content
 
 
 def cards() -> list[Component]:
-    """Filled with the tab's tick."""
+    """Filled with the tab's tick, once its figures are drawn."""
     return [
-        dcc.Store(id=ids.drawn(ids.RECOMMENDATIONS_KEY)),
+        *(dcc.Store(id=store(ids.RECOMMENDATIONS_KEY)) for store in (ids.tick, ids.drawn)),
         html.Section(
             [
                 html.H2("What to change"),

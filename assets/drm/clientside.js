@@ -375,6 +375,9 @@
             return [!open, String(open), told ? tick : NO_UPDATE()];
         },
 
+        /* What comes after a tab's figures gets its tick when they have come. */
+        passDrawn: (drawn, tick) => tick,
+
         span: function (times) {
             if (!times) return "";
             const [from, until] = times.map(clock);

@@ -48,15 +48,19 @@ class Seen:
     """How long the answer to each callback took."""
 
 
+PASSED = {"passTick": "inputs", "passDrawn": "state"}
+"""What hands a tab's tick on to another store, and where it has it from."""
+
+
 class Callbacks:
     """Of a page: what each of its ticks sets off, and what a call holds."""
 
     def __init__(self, listed: list[dict[str, Any]]) -> None:
         self._served = [one for one in listed if not one["clientside_function"]]
         self._passed = [
-            (_values_of(one["inputs"])[0], one["output"])
+            (_values_of(one[PASSED[name]])[0], one["output"])
             for one in listed
-            if (one["clientside_function"] or {}).get("function_name") == "passTick"
+            if (name := (one["clientside_function"] or {}).get("function_name")) in PASSED
         ]
 
     def ticks(self, tab: str) -> list[Value]:

@@ -39,7 +39,7 @@ def state() -> DRMState:
 
 def shown(state: DRMState, **changes: Any) -> dict[str, Any]:
     """What the cards' callback gives."""
-    return Page(state).call(ids.RECOMMENDATIONS_WORDS, **({"drm_efficiency_tick": TICK | {"range": "30d"}} | changes))
+    return Page(state).call(ids.RECOMMENDATIONS_WORDS, **({"drm_recommendations_tick": TICK | {"range": "30d"}} | changes))
 
 
 def texts(part: Any) -> list[str]:
@@ -84,19 +84,19 @@ def test_what_was_drawn_is_not_sent_again(state: DRMState) -> None:
     """Until a part of the range has passed; another range is another answer; a page that is not shown asks for nothing."""
     page = Page(state)
     tick = TICK | {"range": "30d"}
-    drawn = page.call(ids.RECOMMENDATIONS_WORDS, drm_efficiency_tick=tick)[ids.drawn(ids.RECOMMENDATIONS_KEY)]["data"]
-    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_efficiency_tick=tick, drm_recommendations_drawn=drawn) == {}
+    drawn = page.call(ids.RECOMMENDATIONS_WORDS, drm_recommendations_tick=tick)[ids.drawn(ids.RECOMMENDATIONS_KEY)]["data"]
+    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_recommendations_tick=tick, drm_recommendations_drawn=drawn) == {}
     assert page.status == 204
-    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_efficiency_tick=TICK | {"range": "24h"}, drm_recommendations_drawn=drawn)
-    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_efficiency_tick=None) == {}
+    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_recommendations_tick=TICK | {"range": "24h"}, drm_recommendations_drawn=drawn)
+    assert page.call(ids.RECOMMENDATIONS_WORDS, drm_recommendations_tick=None) == {}
 
 
 @pytest.mark.parametrize("hostile", [[], "tick", 7, True, {"range": {"a": 1}}])
-@pytest.mark.parametrize("name", ["drm_efficiency_tick", "drm_recommendations_drawn"])
+@pytest.mark.parametrize("name", ["drm_recommendations_tick", "drm_recommendations_drawn"])
 def test_values_that_no_page_sends_are_refused_or_harmless(name: str, hostile: object) -> None:
     """400 or an ordinary answer, never an error of the server."""
     page = Page(edge_state("one worker"))
-    page.call(ids.RECOMMENDATIONS_WORDS, **({"drm_efficiency_tick": TICK} | {name: hostile}))
+    page.call(ids.RECOMMENDATIONS_WORDS, **({"drm_recommendations_tick": TICK} | {name: hostile}))
     assert page.status in (200, 204, 400)
 
 
