@@ -50,9 +50,11 @@ class Accumulator:
         self._add_buckets((), cells[known], mean[known], maximum[known], samples)
 
     def _add_buckets(self, at: tuple[int, ...], cells: npt.NDArray[np.intp], mean: FloatArray, maximum: FloatArray, samples: int) -> None:
-        np.add.at(self.sum[at], cells, mean * samples)
-        np.add.at(self.count[at], cells, samples)
-        np.maximum.at(self.max[at], cells, maximum)
+        # Of the same type as where they go: several times as fast as where each has to be converted.
+        kind = self.sum.dtype
+        np.add.at(self.sum[at], cells, (mean * samples).astype(kind))
+        np.add.at(self.count[at], cells, np.full(len(cells), samples, kind))
+        np.maximum.at(self.max[at], cells, maximum.astype(kind))
 
     def clear(self) -> None:
         """Back to no samples."""

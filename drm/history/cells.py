@@ -130,9 +130,10 @@ class CellRing:
             return
         column = bucket[chosen] % self.buckets
         for metric in range(len(mean)):
-            known = mean[metric, chosen] > 0
-            np.add.at(self._folded_sum[metric], column, mean[metric, chosen])
-            np.add.at(self._folded_count[metric], column, known)
+            # As numbers of the type that they are added to: several times as fast.
+            means = mean[metric, chosen].astype(float)
+            np.add.at(self._folded_sum[metric], column, means)
+            np.add.at(self._folded_count[metric], column, (means > 0).astype(float))
             np.maximum.at(self._folded_max[metric], column, maximum[metric, chosen])
 
     def read(self, metric: int, span: Span, worker_ids: Sequence[str]) -> tuple[Cells, Cells]:

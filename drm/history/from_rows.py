@@ -22,7 +22,7 @@ def task_of(row: Sequence[Any], used: Sequence[Any] = (False,)) -> Task:
     return Task(
         id=task_id,
         name=name,
-        resources=_resources(cpu, memory, gpu, gpu_memory),
+        resources=resources_of(cpu, memory, gpu, gpu_memory),
         state=state,
         submitted_at=submitted,
         attempt=attempt,
@@ -37,7 +37,8 @@ def task_of(row: Sequence[Any], used: Sequence[Any] = (False,)) -> Task:
 
 
 @lru_cache(maxsize=4096)
-def _resources(cpu: float, memory: float, gpu: float, gpu_memory: float) -> Resources:
+def resources_of(cpu: float, memory: float, gpu: float, gpu_memory: float) -> Resources:
+    """The same object for the same amounts: many workers and tasks have few shapes."""
     return Resources(cpu, memory, gpu, gpu_memory)
 
 

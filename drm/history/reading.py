@@ -14,14 +14,14 @@ from pydantic import TypeAdapter
 from drm.decision import ScalingDecision
 from drm.history.batch import ENDED
 from drm.history.file import HistoryFile
-from drm.history.from_rows import KIND_COLUMNS, TASK_COLUMNS, kind_of, task_of
+from drm.history.from_rows import KIND_COLUMNS, TASK_COLUMNS, kind_of, resources_of, task_of
 from drm.history.lifetimes import MOST_ENDED, Lifetime
 from drm.history.schema import VIEWS
 from drm.ledger import ROWS_KEPT, KeptDecisions
 from drm.ledger_blocks import first_of_newest
 from drm.ledger_columns import COLUMNS
 from drm.ledger_query import ACTIONS, KINDS, OUTCOMES
-from drm.model import InstanceKind, Resources, Task
+from drm.model import InstanceKind, Task
 
 DECISION: TypeAdapter[ScalingDecision] = TypeAdapter(ScalingDecision)
 FINISHED_KEPT = 1000
@@ -79,8 +79,11 @@ def lifetimes(file: HistoryFile, now: float) -> list[Lifetime]:
                 states.pop()
             states.append((latest, state))
         _, _, worker_id, _, reason, cpu, memory, gpu, gpu_memory, *columns = of_one[-1]
-        kind = kinds.setdefault(tuple(columns), kind_of(columns))
-        found.append(Lifetime(number, worker_id, tuple(reversed(states)), reason, Resources(cpu, memory, gpu, gpu_memory), kind))
+        told = tuple(columns)
+        if told not in kinds:
+            kinds[told] = kind_of(told)
+        capacity = resources_of(cpu, memory, gpu, gpu_memory)
+        found.append(Lifetime(number, worker_id, tuple(reversed(states)), reason, capacity, kinds[told]))
     return found
 
 
