@@ -37,6 +37,8 @@ PEERS = (
     "requests==2.34.2",
 )
 ROUNDS, TAB_SECONDS = int(os.environ.get("DRM_PEERS_ROUNDS", "7")), float(os.environ.get("DRM_PEERS_SECONDS", "30"))
+TURNS = int(os.environ.get("DRM_PEERS_TURNS", "4"))
+"""How often a server is watched without a tab and with one: what a scheduler does besides differs from time to time by more than a tab."""
 OF_DASK, CPU_OF_DASK = 0.5, 0.2
 
 WATCH = """
@@ -133,7 +135,7 @@ def first_figures(page: Page, peer: Peer) -> float:
 
 
 def cost_of_a_tab(browser: Browser, peer: Peer) -> float:
-    """Seconds of CPU a minute of its server for one open tab: with it less without it, both twice, in turns."""
+    """Seconds of CPU a minute of its server for one open tab: with it less without it, both `TURNS` times, in turns."""
 
     def measured() -> float:
         before, began = peer.cpu(), time.monotonic()
@@ -141,14 +143,16 @@ def cost_of_a_tab(browser: Browser, peer: Peer) -> float:
         return (peer.cpu() - before) / (time.monotonic() - began) * 60
 
     without, with_tab = [], []
-    for _ in range(2):
+    for _ in range(TURNS):
         without.append(measured())
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         first_figures(page, peer)
         page.wait_for_timeout(4000)
         with_tab.append(measured())
         page.close()
-    print(f"\n{peer.name}: CPU a minute without a tab {without}, with one {with_tab}", flush=True)
+    found = {"without a tab": without, "with one": with_tab}
+    told = ", ".join(f"{name} {statistics.mean(one):.2f} ({', '.join(f'{each:.2f}' for each in one)})" for name, one in found.items())
+    print(f"\n{peer.name}: CPU a minute {told}", flush=True)
     return statistics.mean(with_tab) - statistics.mean(without)
 
 
