@@ -27,7 +27,7 @@ from drm.history.writing import Writing, expired
 logger = logging.getLogger(__name__)
 
 FEW_BATCHES = 5
-CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS, RENEWAL_SECONDS = 300.0, 60.0, 3600.0, 1800.0
+CHECKPOINT_SECONDS, RETENTION_SECONDS, FORGET_SECONDS, RENEWAL_SECONDS = 300.0, 60.0, 3600.0, 600.0
 LOG_BYTES, LOG_SECONDS = 32 * 2**20, 20.0
 """A longer log is merged into the file before its time, but no more often than that: what merging takes grows with the log."""
 JUMP_SECONDS = 86_400.0
