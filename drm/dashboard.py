@@ -38,7 +38,7 @@ class MountError(DRMError):
 
 TABLES_SCRIPT = re.compile(r'<script src="([^"]*/dash_ag_grid/[^"]*)"></script>')
 POLYFILL_SCRIPT = re.compile(r'<script src="[^"]*/deps/polyfill@[^"]*"></script>')
-"""What browsers of 2015 lacked, which neither Plotly nor this page knows; it also puts slow functions in the place of fast ones."""
+"""For browsers of 2015, in which this page would not run; in others it puts slow functions in the place of their own."""
 
 
 class Page(dash.Dash):
