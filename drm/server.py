@@ -93,8 +93,11 @@ class Server:
         if server is not None:
             # First those who answer: one that has just done so wakes the loop, which must still be there.
             server.task_dispatcher.shutdown(timeout=STOP_SECONDS / 2)
-            # The loop ends when its map of sockets is empty; only its own thread may close them.
-            server.trigger.pull_trigger(lambda: _close_all(server))
+            # The loop ends when its map of sockets is empty; only its own thread may close them. It may be awake already, and must not
+            # close the trigger before it was pulled: its descriptor would be nobody's, or another's.
+            pulled = threading.Event()
+            server.trigger.pull_trigger(lambda: _close_all(server, pulled))
+            pulled.set()
             if self._thread is not None:
                 self._thread.join(STOP_SECONDS / 2)
         self._socket.close()
@@ -127,9 +130,10 @@ def create_standalone(
     return flask_app
 
 
-def _close_all(server: Any) -> None:
+def _close_all(server: Any, pulled: threading.Event) -> None:
     from waitress import wasyncore
 
+    pulled.wait(STOP_SECONDS / 2)
     # What an answer waits in may be a temporary file, which closing the socket alone leaves open.
     for channel in list(server.active_channels.values()):
         channel.handle_close()

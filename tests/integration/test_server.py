@@ -112,6 +112,26 @@ def test_it_starts_once_and_stops_twice(open_server: Open) -> None:
     server.stop()
 
 
+def test_a_loop_that_is_awake_when_it_is_to_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may find what ends it before the byte that was to wake it is written: what that byte goes to must still be there."""
+    server = Server("127.0.0.1", 0)
+    server.start(hello)
+    assert read(server.url + "/once") == "hello /once"
+    inner = server._server
+    pull = inner.trigger._physical_pull
+
+    def pull_late() -> None:
+        pull()
+        deadline = time.monotonic() + 0.5
+        while inner.trigger.thunks and time.monotonic() < deadline:
+            time.sleep(0.01)
+        pull()
+
+    monkeypatch.setattr(inner.trigger, "_physical_pull", pull_late)
+    server.stop()
+    assert not server_threads()
+
+
 def test_a_server_that_was_never_started_frees_its_port(open_server: Open) -> None:
     """What fails between binding and starting leaves nothing behind."""
     with open_server("127.0.0.1", 0) as server:
