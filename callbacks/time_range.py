@@ -24,6 +24,12 @@ def register(app: Dash, state: DRMState) -> None:
     # No outputs: the ticks that tell of it come from these very controls, and Dash stops at a circle.
     app.clientside_callback(in_browser("dropTime"), Input(ids.HEALTH, "data"), State(ids.RANGE, "value"), State(ids.AT, "data"))
     app.clientside_callback(
+        in_browser("presentKnown"),
+        *(Output(button, "disabled") for button in (ids.CUSTOM, ids.LOOK_BACK)),
+        Input(ids.HEALTH, "data"),
+        prevent_initial_call=True,
+    )
+    app.clientside_callback(
         in_browser("brush"),
         Output(ids.RANGE, "value", allow_duplicate=True),
         Output(ids.AT, "data", allow_duplicate=True),

@@ -16,6 +16,7 @@ PLAY_MILLISECONDS = 500
 DATE_TIME: Any = "datetime-local"
 """A type of the browser's own; the component's list has others, and hands on any."""
 QUIET = "btn btn-sm drm-button"
+LOOK_BACK_TITLE = "See the whole page as it was at a moment of the past"
 
 
 def stores() -> list[Component]:
@@ -29,11 +30,11 @@ def stores() -> list[Component]:
 
 
 def buttons() -> list[Component]:
-    """For the header: to the fields, and to the past."""
+    """For the header: to the fields, and to the past; both once it is known what time it is there."""
     opens: dict[str, Any] = {"aria-controls": ids.SPAN_PANEL}
     return [
-        html.Button("Custom range", id=ids.CUSTOM, className=QUIET, **opens),
-        html.Button("Look back", id=ids.LOOK_BACK, className=QUIET, title="See the whole page as it was at a moment of the past"),
+        html.Button("Custom range", id=ids.CUSTOM, className=QUIET, disabled=True, **opens),
+        html.Button("Look back", id=ids.LOOK_BACK, className=QUIET, disabled=True, title=LOOK_BACK_TITLE),
     ]
 
 

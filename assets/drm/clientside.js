@@ -169,7 +169,7 @@
     /* A longer address is not one that every server and chat takes. */
     const GROUP_IN_ADDRESS = 4000;
     const PLAY_GAP = 10, BRUSHES = 20, SHORTEST_RANGE = 10;
-    let playedAt = 0;
+    let playedAt = 0, isPresentKnown = false;
 
     /* Epoch seconds of a date as Plotly or a field writes it, which is the browser's wall clock. */
     function epoch(text) {
@@ -307,6 +307,13 @@
             const [range, at] = window.dash_clientside.callback_context.states_list;
             if (health && health.default_range) window.dash_clientside.set_props(range.id, { value: health.default_range });
             if (health && health.is_future) window.dash_clientside.set_props(at.id, { data: "" });
+        },
+
+        /* What needs to know the server's present can be clicked from then on. */
+        presentKnown: function (health) {
+            const first = Boolean(health) && health.now !== null && !isPresentKnown;
+            isPresentKnown = isPresentKnown || first;
+            return first ? [false, false] : [NO_UPDATE(), NO_UPDATE()];
         },
 
         /* The fields of a range of one's own begin with what is shown. */

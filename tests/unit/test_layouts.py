@@ -93,6 +93,7 @@ def test_nothing_is_shown_before_it_is_known(page: Tree) -> None:
     contents = (ids.SUMMARY, ids.OVERVIEW_CARDS, ids.EFFICIENCY_CARDS, ids.card("allocation", "findings"))
     assert not [one for one in contents if components[one]["props"].get("content")]
     assert components[ids.DETAIL]["props"]["hidden"]
+    assert all(components[one]["props"]["disabled"] for one in (ids.CUSTOM, ids.LOOK_BACK)), "a click would be lost"
 
 
 def test_the_summary_stands_above_the_tabs(page: Tree) -> None:
