@@ -11,9 +11,13 @@ from drm import ids
 
 NUMBER_CLASSES = {"value": "drm-value", "note": None, "more": "drm-note", "warning": "drm-warning"}
 SENTENCE_CLASSES = {
-    **dict.fromkeys(("verdict", "action"), "drm-sentence"),
-    **dict.fromkeys(("causes", "now")),
-    **dict.fromkeys(("why", "numbers", "size"), "drm-note"),
+    "verdict": "drm-sentence",
+    "action": "drm-sentence",
+    "causes": None,
+    "now": None,
+    "why": "drm-note",
+    "numbers": "drm-note",
+    "size": "drm-note",
     "warning": "drm-warning",
 }
 """Of the parts of a card, in their order."""

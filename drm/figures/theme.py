@@ -113,8 +113,8 @@ def state_colours(scheme: str) -> dict[str, str]:
     return STATES.get(scheme, STATES["light"])
 
 
-NUMBER_ROOM, TITLED_NUMBER_ROOM = 46, 64
-"""Pixels to the left of an axis for numbers as long as 10,000, and for its title beside them."""
+TITLED_NUMBER_ROOM = 64
+"""Pixels to the left of an axis for numbers as long as 10,000 and its title beside them."""
 
 
 def axis(scheme: str, **more: Any) -> Figure:
