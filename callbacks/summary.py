@@ -11,7 +11,6 @@ from drm import ids
 from drm.address import leads_to
 from drm.figures import summary
 from drm.figures.units import LABELS, UNKNOWN
-from drm.model import RESOURCES
 from drm.snapshot import Snapshot
 
 HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
@@ -20,11 +19,10 @@ HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
 
 def items(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> list[Component]:
     """The strip's content; `events`: the scale-ups and scale-downs of the range; `budget`: what is to be said of it, in a few words."""
-    resources = {name: summary.resource_text(snapshot, name) for name in RESOURCES}
     cost = summary.cost_text(snapshot)
     return [
         _item("workers", "Active workers", summary.workers_text(snapshot)),
-        *(_resource(name, text) for name, text in resources.items() if text),
+        *(_resource(name, text) for name, text in summary.resource_texts(snapshot).items()),
         _item("scaling", "Scaling", summary.scaling_text(events, range_seconds)),
         *([_cost(cost or UNKNOWN, budget)] if cost or budget else []),
     ]

@@ -15,7 +15,6 @@ from drm.exports import EXPORTS, Drawn, Scope, draw
 from drm.figures import overview, summary
 from drm.figures.notes import Note
 from drm.figures.units import LABELS, plain
-from drm.model import RESOURCES
 from drm.tables.decisions import decisions, decisions_in
 from drm.tables.pool import series, workers
 from drm.tables.table import csv_bytes
@@ -59,7 +58,7 @@ def since_of(note: Note) -> float:
 def _summary(state: View, note: Note) -> ElementTree.Element:
     snapshot = state.snapshot
     workers, tasks, decision = summary.workers_text(snapshot), overview.tasks_text(snapshot), overview.decision_text(snapshot)
-    resources = [_resource(LABELS[name], text) for name in RESOURCES if (text := summary.resource_text(snapshot, name))]
+    resources = [_resource(LABELS[name], text) for name, text in summary.resource_texts(snapshot).items()]
     scaling = summary.scaling_text(state.scaling_events(note.range_seconds), note.range_seconds)
     return element(
         "section",

@@ -5,7 +5,6 @@ A proxy in front of us may believe the other of the two, and take what we answer
 
 from __future__ import annotations
 
-from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 
 
@@ -19,9 +18,3 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc]  # waitress has no
         # Taken out of the headers where it is known: HTTP/1.0 does not know it.
         if (self.chunked and has_length) or "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding are not for one request")
-
-
-class Channel(HTTPChannel):  # type: ignore[misc]  # waitress has no types
-    """A connection that is read so."""
-
-    parser_class = RequestParser

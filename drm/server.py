@@ -65,7 +65,7 @@ class Server:
             raise DRMError("this Server was started already: make a new one")
         from waitress import create_server
 
-        from drm.request_parser import Channel
+        from drm.channel import Channel
         from drm.waiting import Connections
 
         connections = Connections()

@@ -56,9 +56,9 @@
         trace.hovertext = hottest.map((worker) => new Array(columns).fill(worker && "<br>highest: " + worker));
     }
 
-    /* A bar in time begins at its base, and its x is how many seconds it lasts. */
-    const dated = (trace) => Object.assign({}, trace, trace.base ?
-        { base: trace.base.map(local), x: trace.x.map((seconds) => seconds * 1000) } : { x: trace.x.map(local) });
+    /* A bar in time begins at its base, and its x is how many seconds it lasts. What has no x is drawn over the figure's times. */
+    const dated = (trace, times) => Object.assign({}, trace, trace.base ?
+        { base: trace.base.map(local), x: trace.x.map((seconds) => seconds * 1000) } : { x: trace.x ? trace.x.map(local) : times });
 
     /* Plotly fills across gaps. An area with gaps becomes a trace of its own, which goes down to zero where a run of known values ends. */
     function areas(traces) {
@@ -415,7 +415,8 @@
             if (figure) await painted();
             if (!figure) return [NO_UPDATE(), { display: "none" }];
             if (!figure.data.length) return [{ data: [], layout: {} }, { display: "none" }];
-            const traces = areas(figure.data.map((trace) => isTime(figure, "xaxis" + (trace.xaxis || "x").slice(1)) ? dated(trace) : Object.assign({}, trace)));
+            const times = (figure.times || []).map(local);
+            const traces = areas(figure.data.map((trace) => isTime(figure, "xaxis" + (trace.xaxis || "x").slice(1)) ? dated(trace, times) : Object.assign({}, trace)));
             if (figure.cells) fillCells(traces[0], figure.cells, figure.hottest.map(harmless));
             if (figure.names) traces.forEach((trace) => fillSpans(trace, figure.names));
             const layout = Object.assign({}, figure.layout);

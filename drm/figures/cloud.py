@@ -92,7 +92,7 @@ def build(window: SeriesWindow, totals: Totals, scheme: str, range_seconds: floa
             scheme, domain=parts[row - 1], anchor=number_axis, autorange="reversed", type="category", showgrid=False
         )
         shared[f"xaxis{_suffix(row)}"] = axis(scheme, anchor=f"y{_suffix(row)}", rangemode="tozero", nticks=6, exponentformat="none")
-    return {"data": traces, "layout": shared}
+    return {"data": traces, "layout": shared, "times": window.times.tolist()}
 
 
 def _suffix(row: int) -> str:
@@ -106,7 +106,6 @@ def _over_time(window: SeriesWindow, prefix: str, name: str, colour: str, row: i
         "name": _shown(name),
         "legendgroup": _shown(name),
         "showlegend": row == 1,
-        "x": window.times.tolist(),
         "y": listed(window.mean[prefix + name]),
         "width": window.step_seconds * 1000,
         "offset": 0,

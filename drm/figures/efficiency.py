@@ -77,6 +77,7 @@ def build(window: SeriesWindow, resource: str, scheme: str, range_seconds: float
             yaxis2=axis(scheme, domain=heights[1], rangemode="tozero", title=title(f"{LABELS[shown]}, {unit}", scheme), anchor="x"),
             shapes=[_all_used(scheme)],
         ),
+        "times": window.times.tolist(),
     }
 
 
@@ -85,7 +86,6 @@ def _efficiency(window: SeriesWindow, resource: str, percents: list[float | None
         "type": "scatter",
         "mode": "lines+markers",
         "name": f"{LABELS[resource]} efficiency",
-        "x": window.times.tolist(),
         "y": percents,
         "yaxis": "y",
         "line": {"color": palette(scheme)[resource], "width": 2.5 if chosen else 1.5, "dash": DASHES[resource]},

@@ -30,9 +30,12 @@ def finish(figure: Figure, zone: tzinfo | None = None) -> Figure:
     """The figure as Plotly takes it; the one that was given stays as it is."""
     whole = figure["layout"]
     dated = {name.replace("axis", "") for name, axis in whole.items() if name.startswith("xaxis") and axis.get("type") == "date"}
+    times = [_date(value, zone) for value in figure.get("times", ())]
     traces = [dict(trace) for trace in figure["data"]]
     for trace in traces:
-        if trace.get("xaxis", "x") in dated and "x" in trace:
+        if "x" not in trace:
+            trace["x"] = times
+        elif trace.get("xaxis", "x") in dated:
             trace["x"] = [_date(value, zone) for value in trace["x"]]
         if trace.get("mode") == "lines" and _stands_alone(trace["y"]):
             trace |= {"mode": "lines+markers", "marker": {"size": 4, "color": trace["line"]["color"]}}

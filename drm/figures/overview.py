@@ -81,7 +81,7 @@ def build(window: SeriesWindow, scheme: str, range_seconds: float) -> Figure | N
             scheme, domain=heights[row - 1], rangemode="tozero", title=title(f"{LABELS[name]}, {unit}", scheme), anchor="x"
         )
     figure_layout["xaxis"] = time_axis(scheme, anchor=f"y{rows}" if rows > 1 else "y", automargin=False)
-    return {"data": traces, "layout": figure_layout}
+    return {"data": traces, "layout": figure_layout, "times": window.times.tolist()}
 
 
 def _action_sentence(decision: ScalingDecision, snapshot: Snapshot) -> str:

@@ -33,7 +33,8 @@ def line(
     legend: bool = True,
     unit: str = "",
 ) -> Figure:
-    """One recorded series, divided into its unit; blank where nothing was recorded. `row` counts from 1 at the top."""
+    """One recorded series over its figure's `times`, divided into its unit; blank where nothing was recorded. `row` counts from 1 at the
+    top."""
     values = window.mean.get(series)
     return {
         "type": "scatter",
@@ -41,7 +42,6 @@ def line(
         "name": name,
         "legendgroup": name,
         "showlegend": legend,
-        "x": window.times.tolist(),
         "y": [] if values is None else listed(values / divisor),
         "yaxis": "y" if row == 1 else f"y{row}",
         "line": {"color": colour, "width": 2, "dash": dash, "shape": "hv" if step else "linear"},
@@ -54,7 +54,8 @@ def line(
 
 def listed(values: FloatArray) -> list[float | None]:
     """Short numbers for a figure; None, which is drawn blank, for what is missing."""
-    return [round(value, 4) if value == value else None for value in values.tolist()]
+    short = np.round(values, 4).tolist()
+    return [value if value == value else None for value in short] if np.isnan(values).any() else short
 
 
 def domains(rows: int, gap: float = 0.08, weights: Sequence[float] | None = None) -> list[list[float]]:

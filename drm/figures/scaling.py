@@ -48,7 +48,7 @@ def build(window: SeriesWindow, columns: Columns, resource: str, scheme: str, ra
     shared["annotations"] = [heading("Decisions", parts[1][1], scheme)]
     shared["yaxis"] |= {"range": [0, _top(window)], "autorange": False, "tickformat": ",d"}
     shared["xaxis"] = time_axis(scheme, anchor=f"y{len(pixels)}", automargin=False)
-    return {"data": traces, "layout": shared}
+    return {"data": traces, "layout": shared, "times": window.times.tolist()}
 
 
 def _size_row(window: SeriesWindow, scheme: str) -> list[Figure]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from drm.analysis.outlook import one_rate
 from drm.figures.units import UNKNOWN, amount, duration, number, percent
 from drm.model import RESOURCES, WORKER_STATES
@@ -25,20 +23,20 @@ def workers_text(snapshot: Snapshot) -> dict[str, str]:
     }
 
 
-def resource_text(snapshot: Snapshot, resource: str) -> dict[str, Any] | None:
-    """What the active workers have of a resource, and which parts of it (percent) are used and allocated; None where they have none."""
-    index = RESOURCES.index(resource)
-    capacity, allocated = (float(snapshot.totals(columns)[index]) for columns in (snapshot.capacity, snapshot.allocated))
-    if not capacity:
-        return None
-    used = float(snapshot.utilization()[index])
-    measured, having = (int(counts[index]) for counts in snapshot.measured())
+def resource_texts(snapshot: Snapshot) -> dict[str, dict[str, Any]]:
+    """Of each resource that the active workers have: how much, and which parts of it (percent) are used and allocated."""
+    columns = (snapshot.totals(snapshot.capacity), snapshot.totals(snapshot.allocated), snapshot.utilization(), *snapshot.measured())
+    rows = zip(RESOURCES, *(column.tolist() for column in columns), strict=True)
+    return {name: _resource_text(name, *row) for name, *row in rows if row[0]}
+
+
+def _resource_text(resource: str, capacity: float, allocated: float, used: float, measured: int, having: int) -> dict[str, Any]:
     partly = f" ({measured} of {having} measured)" if 0 < measured < having else ""
     return {
         "total": amount(resource, capacity),
         "used": f"{percent(used)} used{partly}",
         "allocated": f"{percent(allocated / capacity)} allocated",
-        "used_width": 0.0 if np.isnan(used) else min(100.0, 100 * used),
+        "used_width": 0.0 if math.isnan(used) else min(100.0, 100 * used),
         "allocated_width": min(100.0, 100 * allocated / capacity),
     }
 

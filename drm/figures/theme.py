@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 Figure = dict[str, Any]
+"""As Plotly takes it, but for times in epoch seconds, and `times`: what the traces without an `x` are drawn over, told once for all."""
 
 CONFIG: Any = {
     "displaylogo": False,

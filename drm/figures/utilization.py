@@ -124,7 +124,6 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
                     "name": measure,
                     "legendgroup": measure,
                     "showlegend": index == 0,
-                    "x": window.times.tolist(),
                     "y": listed(values),
                     "yaxis": f"y{suffix}",
                     "line": {"color": colours[measure], "width": 2, "shape": "hv" if measure == "allocated" else "linear"},
@@ -155,7 +154,7 @@ def build_worker(window: SeriesWindow, capacity: FloatArray | None, scheme: str,
             }
         )
     shared["xaxis"] = time_axis(scheme, anchor=f"y{len(present) if len(present) > 1 else ''}")
-    return {"data": traces, "layout": shared}
+    return {"data": traces, "layout": shared, "times": window.times.tolist()}
 
 
 def _distinct(labels: list[str], window: HeatmapWindow) -> list[str]:

@@ -141,7 +141,7 @@ def test_the_series_of_the_pool(window: Window) -> None:
     assert sum(row["workers_current"] is None for row in rows) == 29, "the gap is blank"
     figure = window.screen(ids.wire("overview"), drm_overview_tick=None)[ids.wire("overview")]["data"]
     lines = {(trace["name"], trace["yaxis"]): trace for trace in figure["data"]}
-    assert lines["workers", "y"]["x"] == epochs(rows)
+    assert figure["times"] == epochs(rows)
     assert lines["workers", "y"]["y"] == [shown(row["workers_current"]) for row in rows]
     assert lines["desired", "y"]["y"] == [shown(row["desired"]) for row in rows]
     for number, name in enumerate(RESOURCES, start=2):

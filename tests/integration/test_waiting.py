@@ -10,17 +10,26 @@ from typing import Any
 
 import pytest
 from waitress import create_server, wasyncore
-from waitress.channel import HTTPChannel
 
+from drm.channel import Channel
 from drm.waiting import Connections
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-class Asked(HTTPChannel):  # type: ignore[misc]
+class Asked(Channel):
     """A connection that counts how often it is asked whether it would read."""
 
     of: dict[int, int] = {}  # noqa: RUF012
+
+    writing, go_on = threading.Event(), threading.Event()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        """As a thread does that has to wait for the interpreter amidst its writing."""
+        if b"Server: /slow" in data:
+            self.writing.set()
+            self.go_on.wait(20)
+        return int(super().send(data, do_close))
 
     def readable(self) -> bool:
         port = self.addr[1]
@@ -28,18 +37,35 @@ class Asked(HTTPChannel):  # type: ignore[misc]
         return bool(super().readable())
 
 
-def answer(_environ: Any, start_response: Any) -> Iterable[bytes]:
-    start_response("200 OK", [("Content-Length", "2")])
+class Turning(Connections):
+    """Counts the turns of the loop."""
+
+    turns = 0
+
+    def _heard(self) -> list[tuple[int, int]]:
+        self.turns += 1
+        return super()._heard()
+
+
+def answer(environ: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [("Content-Length", "2"), ("Server", environ["PATH_INFO"])])
     return [b"ok"]
 
 
 @pytest.fixture
-def port() -> Iterator[int]:
+def connections() -> Turning:
+    """What the server listens to."""
+    return Turning()
+
+
+@pytest.fixture
+def port(connections: Turning) -> Iterator[int]:
     """A server that ends a connection after a second's rest."""
-    connections = Connections()
     server = create_server(answer, map=connections, host="127.0.0.1", port=0, threads=2, channel_timeout=1, cleanup_interval=1)
     server.channel_class = Asked
     Asked.of.clear()
+    Asked.writing.clear()
+    Asked.go_on.clear()
     thread = threading.Thread(target=connections.answer_all)
     thread.start()
     yield server.effective_port
@@ -61,6 +87,22 @@ def test_a_connection_that_rests_is_not_asked_while_others_are_answered(port: in
             assert other.getresponse().read() == b"ok"
         other.close()
         assert Asked.of[resting.getsockname()[1]] - asked < 60
+
+
+def test_a_thread_that_writes_does_not_turn_the_loop(port: int, connections: Turning) -> None:
+    """A hundred answers to another connection take some turns each, while a thread is amidst sending its answer."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as waiting:
+        waiting.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert Asked.writing.wait(20)
+        other = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        before = connections.turns
+        for _ in range(100):
+            other.request("GET", "/")
+            assert other.getresponse().read() == b"ok"
+        assert connections.turns - before < 100 * 10
+        other.close()
+        Asked.go_on.set()
+        assert b"".join(iter(lambda: waiting.recv(4096), b"")).endswith(b"ok")
 
 
 def test_one_that_rests_too_long_is_ended_and_its_number_serves_another(port: int) -> None:

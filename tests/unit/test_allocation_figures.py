@@ -207,10 +207,9 @@ def test_the_summary_says_what_the_snapshot_holds() -> None:
     """Active workers with their states, totals and shares, events of the range; a cost rate where prices are in one currency."""
     snapshot = state_with_history().snapshot
     assert summary.workers_text(snapshot) == {"value": "2", "note": "2 running", "warning": ""}
-    memory = summary.resource_text(snapshot, "memory")
-    assert memory is not None
+    memory = summary.resource_texts(snapshot)["memory"]
     assert (memory["total"], memory["used"], memory["allocated"]) == ("24 GiB", "12 % used (1 of 2 measured)", "8 % allocated")
-    assert summary.resource_text(no_workers().snapshot, "cpu") is None
+    assert summary.resource_texts(no_workers().snapshot) == {}
     assert summary.scaling_text((3, 1), 900) == {"value": "3 up, 1 down", "note": "in 15 min"}
     assert summary.cost_text(snapshot) == ""
     priced = [WorkerType(name, SHAPE, Price(0.5, currency, "list", "2026-01-01")) for name, currency in (("a", "EUR"), ("b", "EUR"))]

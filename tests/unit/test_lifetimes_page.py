@@ -127,9 +127,10 @@ def test_an_ended_worker_shows_its_life_and_its_last_hour(page: Page, state: DRM
         ["draining", START + 300, START + 330, "30 s", ""],
         ["running", START + 40, START + 300, "4 min 20 s", ""],
     ]
-    used = next(trace for trace in answer[ids.wire(ids.DETAIL_KEY)]["data"]["data"] if trace["name"] == "used")
+    figure = answer[ids.wire(ids.DETAIL_KEY)]["data"]
+    used = next(trace for trace in figure["data"] if trace["name"] == "used")
     assert {value for value in used["y"] if value is not None} == {1.0}
-    assert START + 325 in used["x"] and max(used["x"]) <= START + 330
+    assert START + 325 in figure["times"] and max(figure["times"]) <= START + 330
     decision = answer[ids.DETAIL_DECISION]["value"]
     assert state.ledger.get(int(decision)).code == "drain_asked" and answer[ids.DETAIL_DECISION]["style"] == {"display": "inline-block"}
     drawn = answer[ids.drawn(ids.DETAIL_KEY)]["data"]
