@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, State, html
-from dash.development.base_component import Component
+from dash import Dash, Input, Output, State
 
 from drm import ids
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.in_browser import in_browser
 from drm.figures import about_text
 from drm.own_facts import own_facts
@@ -40,11 +41,11 @@ def register(app: Dash, state: DRMState) -> None:
         return [_group(heading, rows) for heading, rows in about_text.groups(facts)], _phases(about_text.phases(facts))
 
 
-def _group(heading: str, rows: about_text.Rows) -> Component:
+def _group(heading: str, rows: about_text.Rows) -> Element:
     return html.Div([html.H3(heading), html.Dl([part for name, words in rows for part in (html.Dt(name), html.Dd(words))])])
 
 
-def _phases(rows: list[tuple[str, ...]]) -> Component:
+def _phases(rows: list[tuple[str, ...]]) -> Element:
     head = html.Tr([html.Th(text, scope="col") for text in HEADINGS])
     body = [html.Tr([html.Th(row[0], scope="row"), *map(html.Td, row[1:])]) for row in rows]
     return html.Table([html.Thead(head), html.Tbody(body)])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.analysis.allocation import SORTS, Allocation, look
+from drm.callbacks import elements as html
 from drm.callbacks.allocation_body import findings
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.errors import InvalidValueError

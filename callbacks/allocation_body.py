@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
 from drm.analysis.allocation import Allocation
+from drm.callbacks import elements as html
 from drm.callbacks.cards import sentence_card
+from drm.callbacks.elements import Element
 from drm.figures import allocation_text as words
 
 WAITING_COLUMNS = ("Request", "Tasks", "Waiting", "Lacks, on workers", "Closest worker")
 NO_FAULT = "Placement fills the fullest worker that has room first, so that others fall idle and can go: a spread alone is no fault."
 
 
-def findings(seen: Allocation, now: float) -> list[Component]:
+def findings(seen: Allocation, now: float) -> list[Element]:
     """The cards."""
     waiting = _waiting(words.waiting_rows(seen.stranded, now))
     no_fault = html.P(NO_FAULT, className="drm-note")
@@ -26,7 +25,7 @@ def findings(seen: Allocation, now: float) -> list[Component]:
     ]
 
 
-def _waiting(rows: Sequence[Sequence[str]]) -> Component | None:
+def _waiting(rows: Sequence[Sequence[str]]) -> Element | None:
     if not rows:
         return None
     head = html.Tr([html.Th(name, scope="col") for name in WAITING_COLUMNS])

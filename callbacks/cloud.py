@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.callbacks import cloud_body, time_words
+from drm.callbacks import elements as html
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.cloud.price_list import read_price_list
 from drm.errors import InvalidValueError

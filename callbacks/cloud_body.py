@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import money_link
 from drm.cloud.comparison import compare
 from drm.cloud.price_list import PriceList
@@ -24,12 +23,12 @@ COMPARED_AMOUNTS = 2
 NUMBERS = "drm-number drm-right"
 
 
-def warnings(totals: Totals) -> list[Component]:
+def warnings(totals: Totals) -> list[Element]:
     """One line each."""
     return [html.P(text, className="drm-warning") for text in cloud_text.warnings(totals)]
 
 
-def table(totals: Totals) -> Component | None:
+def table(totals: Totals) -> Element | None:
     """The kinds of instances; None where there is none."""
     rows = []
     for row in cloud_text.table(totals):
@@ -37,7 +36,7 @@ def table(totals: Totals) -> Component | None:
         price += [html.Br(), html.Span(row.price_age, className="drm-warning")] if row.price_age else []
         named = (row.instances,) if row.is_sum else (row.region, row.type, row.market, row.instances)
         title = html.Th(row.provider, scope="row", colSpan=len(HEADS) - NUMBER_HEADS - len(named))
-        cells: list[Component] = [title, *(html.Td(text) for text in named)]
+        cells: list[Element] = [title, *(html.Td(text) for text in named)]
         # What an amount was paid for stands in the account of its kind.
         rate, spent = (money_link(text, ids.LADDER_TABLE, **{ids.LADDER_OF: row.kind}) for text in (row.rate, row.spent))
         cells += [html.Td(price, className=NUMBERS), html.Td(rate, className=NUMBERS), html.Td(spent, className=NUMBERS)]
@@ -45,7 +44,7 @@ def table(totals: Totals) -> Component | None:
     return _table(HEADS, rows, NUMBER_HEADS) if rows else None
 
 
-def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) -> list[Component]:
+def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) -> list[Element]:
     """What the pool's capacity and its demand would cost on one type, with the price's source and date and the formula."""
     if prices.problem:
         return [html.P(prices.problem, className="drm-sentence")]
@@ -72,7 +71,7 @@ def comparison(prices: PriceList, snapshot: Snapshot, name: str, region: str) ->
     ]
 
 
-def _table(heads: Sequence[str], rows: Sequence[Component], numbers: int) -> Component:
+def _table(heads: Sequence[str], rows: Sequence[Element], numbers: int) -> Element:
     """The last `numbers` columns hold numbers."""
     first = len(heads) - numbers
     columns = [html.Th(text, scope="col", className=NUMBERS if index >= first else None) for index, text in enumerate(heads)]

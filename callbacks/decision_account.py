@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
 from drm.analysis.decision_cost import DecisionCost
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import money_link
 from drm.figures import decision_cost_text
 from drm.figures.decision_cost_text import WorkerRow
@@ -19,7 +18,7 @@ HEADS = ("Worker", "Hours", "Price an hour", "Comes to")
 NUMBERS, SUM = "drm-number drm-right", "drm-sum"
 
 
-def body(cost: DecisionCost) -> list[Component]:
+def body(cost: DecisionCost) -> list[Element]:
     """The account; an amount opens the workers that it is the sum of, or the formula by which it is a part of that sum."""
     rows = decision_cost_text.worker_rows(cost)
     opens = [ids.DECISION_WORKERS_TABLE if rows else ids.DECISION_FORMULA, ids.DECISION_FORMULA]
@@ -34,12 +33,12 @@ def body(cost: DecisionCost) -> list[Component]:
     ]
 
 
-def facts_list(found: Sequence[tuple[str, Any]]) -> Component:
+def facts_list(found: Sequence[tuple[str, Any]]) -> Element:
     """Labels and what is said of each."""
     return html.Dl([part for label, text in found for part in (html.Dt(label), html.Dd(text))], className="drm-facts")
 
 
-def _workers(rows: Sequence[WorkerRow]) -> Component:
+def _workers(rows: Sequence[WorkerRow]) -> Element:
     lines = []
     for row in rows:
         cells = [html.Td(text, className=NUMBERS) for text in (row.hours, row.price, row.money)]

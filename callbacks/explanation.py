@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.analysis.decision_cost import decision_cost
+from drm.callbacks import elements as html
 from drm.callbacks.explanation_body import body
 from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import read_tick, view_at

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm.analysis.decision_cost import DecisionCost
 from drm.callbacks import decision_account
+from drm.callbacks import elements as html
 from drm.callbacks.decision_account import facts_list
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import rate_at
 from drm.decision import Blocker, ScalingDecision
 from drm.figures import explanation
@@ -18,7 +17,7 @@ HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 """Bars say what the texts beside them say."""
 
 
-def body(decision: ScalingDecision, cost: DecisionCost | None = None) -> list[Component]:
+def body(decision: ScalingDecision, cost: DecisionCost | None = None) -> list[Element]:
     """All of the explanation, from the sentence to the outcome and what it cost."""
     columns = [
         html.Div([html.H3("From the policy's wish to the pool"), _steps(decision)]),
@@ -40,7 +39,7 @@ def _linked(fact: tuple[str, str], decision: ScalingDecision) -> tuple[str, Any]
     return (label, rate_at(text, decision.timestamp if decision.id else None)) if label == explanation.COST_RATE else fact
 
 
-def _blockers(decision: ScalingDecision) -> list[Component]:
+def _blockers(decision: ScalingDecision) -> list[Element]:
     if not decision.blockers:
         return []
     listed = [_blocker(one) for one in decision.blockers]
@@ -52,12 +51,12 @@ def _blockers(decision: ScalingDecision) -> list[Component]:
     ]
 
 
-def _blocker(one: Blocker) -> Component:
+def _blocker(one: Blocker) -> Element:
     way_out: list[Any] = [html.Br(), "What would change it: ", html.Strong(one.flip_if)] if one.flip_if else []
     return html.Li([html.Strong(one.code.replace("_", " ")), f": {one.detail}", *way_out])
 
 
-def _steps(decision: ScalingDecision) -> Component:
+def _steps(decision: ScalingDecision) -> Element:
     rows = [
         html.Tr(
             [
@@ -73,12 +72,12 @@ def _steps(decision: ScalingDecision) -> Component:
     return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="drm-table drm-steps"), className="drm-scroll")
 
 
-def _fall(step: explanation.StepText) -> Component:
+def _fall(step: explanation.StepText) -> Element:
     extent = {"left": f"{step.left:.1f}%", "width": f"{step.width:.1f}%"}
     return html.Div(html.Div(className=f"drm-fall drm-fall-{step.direction or 'same'}", style=extent), className="drm-fall-track", **HIDDEN)
 
 
-def _inputs(decision: ScalingDecision) -> Component:
+def _inputs(decision: ScalingDecision) -> Element:
     folded = decision.fold is not None and decision.evaluations is not None
     names = ["Input", "", "Last" if folded else "Value", *(["First", "Closest"] if folded else []), "Threshold", "Margin", "Age"]
     rows = []
@@ -90,7 +89,7 @@ def _inputs(decision: ScalingDecision) -> Component:
     return html.Div(html.Table([html.Thead(head), html.Tbody(rows)], className="drm-table drm-inputs"), className="drm-scroll")
 
 
-def _bullet(one: explanation.InputText) -> Component | None:
+def _bullet(one: explanation.InputText) -> Element | None:
     if one.bar is None:
         return None
     beyond = " drm-bullet-beyond" if one.is_beyond else ""
@@ -104,6 +103,6 @@ def _bullet(one: explanation.InputText) -> Component | None:
     )
 
 
-def _head(*names: str) -> Component:
+def _head(*names: str) -> Element:
     """A column of bars, which only show what others say, has no name."""
     return html.Tr([html.Th(name, scope="col") if name else html.Td(**HIDDEN) for name in names])

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
 from drm.analysis.by_worker import ByWorker
 from drm.analysis.ladder import Ladder
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import money_link, worker_money
 from drm.figures import ladder_parts, ladder_text
 from drm.figures.ladder_parts import OTHERS, Parts
@@ -21,7 +20,7 @@ HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 NUMBERS, NUMBER_HEADS, SUM = "drm-number drm-right", 3, "drm-sum"
 
 
-def table(found: Ladder, parts: str | None) -> Component:
+def table(found: Ladder, parts: str | None) -> Element:
     """A row for each rung and each piece. `parts`: the element that an amount opens, which shows what it is made of."""
     head = [
         html.Th(text, scope="col", className=NUMBERS if index >= len(HEADS) - NUMBER_HEADS else None) for index, text in enumerate(HEADS)
@@ -32,11 +31,11 @@ def table(found: Ladder, parts: str | None) -> Component:
     )
 
 
-def parts_table(made_of: Parts, *, is_link: bool = True) -> Component:
+def parts_table(made_of: Parts, *, is_link: bool = True) -> Element:
     """A row for each rung and each piece, a column for each kind of instance, whose account its head and its amounts open; or for each
     time, without links."""
 
-    def linked(text: str, kind: str) -> Component | str:
+    def linked(text: str, kind: str) -> Element | str:
         return money_link(text, ids.LADDER_TABLE, **{ids.LADDER_OF: kind}) if is_link and kind != OTHERS else text
 
     heads = [html.Th(linked(name, name), scope="col", className=NUMBERS) for name in made_of.columns]
@@ -53,7 +52,7 @@ def parts_table(made_of: Parts, *, is_link: bool = True) -> Component:
     return _table(["Rung"], heads, rows)
 
 
-def workers_table(found: ByWorker, asked: Ladder) -> Component:
+def workers_table(found: ByWorker, asked: Ladder) -> Element:
     """A row for each worker, whose account its amounts open."""
     rows = []
     for one in ladder_parts.worker_rows(found):
@@ -65,14 +64,14 @@ def workers_table(found: ByWorker, asked: Ladder) -> Component:
     return html.Div([note, _table(["Worker"], heads, rows)])
 
 
-def _table(first: Sequence[str], heads: Sequence[Component], rows: Sequence[Component]) -> Component:
+def _table(first: Sequence[str], heads: Sequence[Element], rows: Sequence[Element]) -> Element:
     return html.Table(
         [html.Thead(html.Tr([*(html.Th(name, scope="col") for name in first), *heads])), html.Tbody(rows)],
         className="table table-sm drm-table drm-parts-table",
     )
 
 
-def _row(one: ladder_text.Row, parts: str | None) -> Component:
+def _row(one: ladder_text.Row, parts: str | None) -> Element:
     bar = html.Div(
         className=f"drm-fall {'drm-fall-rung' if one.is_rung else 'drm-fall-piece'}",
         style={"left": f"{one.left:.2f}%", "width": f"{one.width:.2f}%"},

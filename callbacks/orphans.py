@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import Dash, Input, Output, html, no_update
-from dash.development.base_component import Component
+from dash import Dash, Input, Output, no_update
 
 from drm import ids
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.ticks import read_tick, view_at
 from drm.figures import orphans_text
 from drm.state import DRMState
@@ -33,7 +34,7 @@ def register(app: Dash, state: DRMState) -> None:
         return told, None if asked is None else _table(orphans_text.rows(asked[1]))
 
 
-def _table(rows: list[tuple[str, str, str, str]]) -> Component | None:
+def _table(rows: list[tuple[str, str, str, str]]) -> Element | None:
     if not rows:
         return None
     last = len(orphans_text.HEADS) - 1

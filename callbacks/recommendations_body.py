@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import money_link
 from drm.figures import idle_causes
 from drm.figures.recommendations import Line
@@ -19,7 +18,7 @@ HIDDEN: dict[str, Any] = {"aria-hidden": "true"}
 NUMBERS, NUMBER_HEADS = "drm-number drm-right", 3
 
 
-def table(lines: list[Line]) -> Component | None:
+def table(lines: list[Line]) -> Element | None:
     """A line for each, with its detail below once it is chosen; None where there is none."""
     if not lines:
         return None
@@ -27,7 +26,7 @@ def table(lines: list[Line]) -> Component | None:
     return html.Div([head, *map(_line, lines)], className="drm-advice")
 
 
-def causes(rows: list[idle_causes.Row]) -> Component | None:
+def causes(rows: list[idle_causes.Row]) -> Element | None:
     """A row for each cause; None where nothing stood idle."""
     if not rows:
         return None
@@ -41,7 +40,7 @@ def causes(rows: list[idle_causes.Row]) -> Component | None:
     )
 
 
-def _line(one: Line) -> Component:
+def _line(one: Line) -> Element:
     cells = [
         html.Span(one.what, className=f"drm-advice-what{' drm-advice-guards' if one.guards else ''}"),
         html.Span(one.subject),
@@ -56,7 +55,7 @@ def _line(one: Line) -> Component:
     return html.Details(parts, **marks)
 
 
-def _cause(one: idle_causes.Row) -> Component:
+def _cause(one: idle_causes.Row) -> Element:
     bar = html.Div(className="drm-fall drm-fall-piece", style={"left": "0%", "width": f"{one.width:.2f}%"})
     cells = [
         html.Th(one.name, scope="row"),

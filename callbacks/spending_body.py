@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
 from drm.analysis.outlook import Outlook
 from drm.budget import Budget
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.callbacks.money_link import money_link
 from drm.figures import budget_text
 
@@ -25,17 +24,17 @@ PARTS_OF = {
 """Where the parts of a tile stand."""
 
 
-def alerts(sentences: Sequence[str]) -> list[Component]:
+def alerts(sentences: Sequence[str]) -> list[Element]:
     """One line each."""
     return [html.P(text, className="drm-warning") for text in sentences]
 
 
-def tiles(ahead: Outlook, budget: Budget, rate: float) -> list[Component]:
+def tiles(ahead: Outlook, budget: Budget, rate: float) -> list[Element]:
     """The numbers of the card."""
     return [_tile(one) for one in budget_text.tiles(ahead, budget, rate)]
 
 
-def parts(ahead: Outlook) -> Component | None:
+def parts(ahead: Outlook) -> Element | None:
     """The sum by kind of instance; None where nothing was spent. An amount opens what it was spent for."""
     rows = budget_text.parts(ahead)
     if not rows:
@@ -47,7 +46,7 @@ def parts(ahead: Outlook) -> Component | None:
     )
 
 
-def forecast(ahead: Outlook) -> Component | None:
+def forecast(ahead: Outlook) -> Element | None:
     """What the forecast is added up from, and what it leaves of the budget; None where there is none."""
     rows = budget_text.forecast_rows(ahead)
     if not rows:
@@ -61,7 +60,7 @@ def forecast(ahead: Outlook) -> Component | None:
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(lines)], className="table table-sm drm-table")
 
 
-def _tile(one: budget_text.Tile) -> Component:
+def _tile(one: budget_text.Tile) -> Element:
     shown = money_link(one.value, PARTS_OF[one.key]) if one.key in PARTS_OF else one.value
     return html.Div(
         [
@@ -72,7 +71,7 @@ def _tile(one: budget_text.Tile) -> Component:
     )
 
 
-def _row(name: str, hours: str, price: str, spent: str, *, is_sum: bool) -> Component:
+def _row(name: str, hours: str, price: str, spent: str, *, is_sum: bool) -> Element:
     of = {ids.LADDER_OF: "all" if is_sum else name}
     cells = (hours, price, money_link(spent, ids.LADDER_TABLE, **of))
     return html.Tr(

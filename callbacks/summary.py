@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dash import html
-from dash.development.base_component import Component
-
 from drm import ids
 from drm.address import leads_to
+from drm.callbacks import elements as html
+from drm.callbacks.elements import Element
 from drm.figures import summary
 from drm.figures.units import LABELS, UNKNOWN
 from drm.snapshot import Snapshot
@@ -17,7 +16,7 @@ HIDDEN_FROM_READERS: dict[str, Any] = {"aria-hidden": "true"}
 """The bars say what the texts beside them say."""
 
 
-def items(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> list[Component]:
+def items(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, budget: str) -> list[Element]:
     """The strip's content; `events`: the scale-ups and scale-downs of the range; `budget`: what is to be said of it, in a few words."""
     cost = summary.cost_text(snapshot)
     return [
@@ -28,7 +27,7 @@ def items(snapshot: Snapshot, events: tuple[int, int], range_seconds: float, bud
     ]
 
 
-def _item(name: str, heading: str, text: dict[str, str]) -> Component:
+def _item(name: str, heading: str, text: dict[str, str]) -> Element:
     notes = [html.Span(text[part], id=ids.summary(name, part), className=f"drm-summary-{part}") for part in text if part != "value"]
     return html.Div(
         [
@@ -41,7 +40,7 @@ def _item(name: str, heading: str, text: dict[str, str]) -> Component:
     )
 
 
-def _cost(rate: str, budget: str) -> Component:
+def _cost(rate: str, budget: str) -> Element:
     """The rate opens the instances that it is made of, what is said of the budget its forecast."""
     name, to_cloud = "cost", {ids.TABS: "cloud"}
     instances: dict[str, Any] = leads_to(ids.CLOUD_TABLE, **to_cloud)
@@ -58,7 +57,7 @@ def _cost(rate: str, budget: str) -> Component:
     )
 
 
-def _resource(name: str, text: dict[str, Any]) -> Component:
+def _resource(name: str, text: dict[str, Any]) -> Element:
     """Capacity is the track, allocated the wide bar, used the narrow one within: one bar, three numbers."""
     return html.Div(
         [
@@ -80,5 +79,5 @@ def _resource(name: str, text: dict[str, Any]) -> Component:
     )
 
 
-def _bar(part: str, text: dict[str, Any]) -> Component:
+def _bar(part: str, text: dict[str, Any]) -> Element:
     return html.Div(className=f"drm-bar-{part}", style={"width": f"{text[f'{part}_width']:.1f}%"})

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dash import Dash, Input, Output, State, html, no_update
+from dash import Dash, Input, Output, State, no_update
 
 from drm import ids
 from drm.analysis.lifetimes import ended_by
+from drm.callbacks import elements as html
 from drm.callbacks.in_browser import in_browser
 from drm.callbacks.ticks import draw_in_browser, read_tick, view_at
 from drm.callbacks.worker_window import in_range, last_hour

@@ -63,6 +63,8 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     finally:
         program.terminate()
         assert program.wait(20) == 0
+        if program.stdout is not None:
+            program.stdout.close()
     own = [all_of_it - its for all_of_it, its in zip(memory, held, strict=True)]
     grown, all_grown, file_grown = (a_day(times, amounts) for amounts in (own, memory, sizes))
     told = (
