@@ -14,7 +14,7 @@ from drm.decision import Band, Bounds, ScalingDecision
 from drm.engines import Engine
 from drm.history.lifetimes import Present
 from drm.history.window import Sample
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Resources, Task
+from drm.model import IS_ACTIVE, RESOURCES, STATE_CODE, FloatArray, Resources, Task
 from drm.placement import fits
 from drm.snapshot import MOST_LINES, Snapshot, TaskCounts, WaitingLine
 from drm.task_times import WAITS
@@ -46,7 +46,7 @@ class Kept:
 def past_snapshot(live: Snapshot, engine: Engine, moment: float, kept: Kept, last_action: ScalingDecision | None) -> Snapshot:
     """What a tick at `moment` would have shown; `live`: the present one, for what never changes."""
     there, sample, decision = kept.present, kept.sample, kept.stood
-    active = np.isin(there.states, ACTIVE_CODES)
+    active = IS_ACTIVE[there.states]
     here = ~np.isin(there.states, GONE_CODES)
     series = sample.fleet
     running = None if kept.tasks is None else tuple(task for task in kept.tasks if task.state == "running")

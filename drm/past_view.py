@@ -27,7 +27,7 @@ from drm.history.window import Sample
 from drm.ledger_query import Columns, Query, Words
 from drm.manager import DynamicResourceManager
 from drm.meter import TaskCosts
-from drm.model import ACTIVE_CODES, STATE_CODE, Task
+from drm.model import IS_ACTIVE, STATE_CODE, Task
 from drm.past_ledger import PastLedger
 from drm.past_snapshot import Kept, past_snapshot
 from drm.past_spend import spend_until
@@ -81,7 +81,7 @@ class PastView(Windows):
             return (f"Nothing is known of this moment: {since}.",)
         found = []
         snapshot, step = self.snapshot, self._sample.step_seconds
-        active = np.isin(snapshot.states, ACTIVE_CODES)
+        active = IS_ACTIVE[snapshot.states]
         blank = int((active & np.isnan(snapshot.allocated).all(axis=1)).sum())
         if not self._is_recorded:
             found.append(f"{self._gap_text()}: what was used, allocated and asked for is blank.")

@@ -16,7 +16,7 @@ from drm.cloud.kinds import Kinds
 from drm.errors import CapacityError, EngineError, InfeasibleError, InvalidValueError
 from drm.feasibility import Feasibility, Infeasible, amounts
 from drm.fleet import Fleet
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
+from drm.model import IS_ACTIVE, RESOURCES, STATE_CODE, FloatArray, Reservation, Resources, Task, WorkerState, WorkerType
 from drm.observation import Observation, TaskReport
 from drm.placement import place
 from drm.reservations import Reservations
@@ -164,7 +164,7 @@ class Pool:
 
     def utilization(self, heard_since: float) -> dict[str, float]:
         """used / capacity by resource, over the active workers that were measured and heard of since then; NaN where none was."""
-        active = np.isin(self.fleet.states, ACTIVE_CODES) & (self.fleet.last_seen >= heard_since)
+        active = IS_ACTIVE[self.fleet.states] & (self.fleet.last_seen >= heard_since)
         return dict(zip(RESOURCES, utilization(self.fleet.used[active], self.fleet.capacity[active]).tolist(), strict=True))
 
     def abandon(self, reason: str, now: float) -> None:

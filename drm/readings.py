@@ -13,7 +13,7 @@ from drm.decision import Band, Bounds, ScalingDecision
 from drm.demand import ARRIVING_CODES, Demand
 from drm.engines import Engine
 from drm.fleet import RUNNING
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray
+from drm.model import IS_ACTIVE, RESOURCES, STATE_CODE, FloatArray
 from drm.policies import Policy
 from drm.policies.conditions import Conditions
 from drm.pool import Pool
@@ -51,7 +51,7 @@ def read_conditions(
 ) -> Conditions:
     """The conditions of an evaluation as far as they are of the pool; `utilization` as `Pool.utilization`."""
     fleet = pool.fleet
-    active = np.isin(fleet.states, ACTIVE_CODES)
+    active = IS_ACTIVE[fleet.states]
     arriving = int(np.isin(fleet.states, ARRIVING_CODES).sum()) + sum(unanswered.values())
     draining = int((fleet.states == STATE_CODE["draining"]).sum())
     placeable = int(active.sum()) - draining
@@ -109,7 +109,7 @@ def take_snapshot(
     fleet = pool.fleet
     infeasible = pool.infeasible()
     requests, counts = pool.waiting()
-    active = np.isin(fleet.states, ACTIVE_CODES)
+    active = IS_ACTIVE[fleet.states]
     present = active | np.isin(fleet.states, ARRIVING_CODES)
     current = int((present & (fleet.states != STATE_CODE["draining"])).sum()) + unanswered
     machine = engine.machine
@@ -192,7 +192,7 @@ def _band_series(band: Band) -> tuple[tuple[str, float], ...]:
 
 def fractions_of_capacity(snapshot: Snapshot) -> tuple[FloatArray, FloatArray]:
     """used / capacity and allocated / capacity, (n, 4) each; NaN where a worker is not active or has none of a resource."""
-    known = np.isin(snapshot.states, ACTIVE_CODES)[:, None] & (snapshot.capacity > 0)
+    known = IS_ACTIVE[snapshot.states][:, None] & (snapshot.capacity > 0)
     blank = np.full_like(snapshot.capacity, np.nan)
     used = np.divide(snapshot.used, snapshot.capacity, out=blank.copy(), where=known)
     return used, np.divide(snapshot.allocated, snapshot.capacity, out=blank, where=known)

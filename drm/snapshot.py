@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drm.decision import Band, Bounds, ScalingDecision
-from drm.model import ACTIVE_CODES, STATE_CODE, FloatArray, InstanceKind, Resources, Task, WorkerState
+from drm.model import IS_ACTIVE, STATE_CODE, FloatArray, InstanceKind, Resources, Task, WorkerState
 
 MOST_LINES = 50
 """So many lines of the queue a snapshot holds."""
@@ -126,23 +126,24 @@ class Snapshot:
 
     def count(self, *states: WorkerState) -> int:
         """How many workers are in one of these states."""
-        return int(np.isin(self.states, [STATE_CODE[state] for state in states]).sum())
+        numbers = np.bincount(self.states, minlength=len(STATE_CODE))
+        return sum(int(numbers[STATE_CODE[state]]) for state in states)
 
     def totals(self, columns: FloatArray) -> FloatArray:
         """Sums (4,) of `capacity`, `allocated` or `used` over the workers that can run tasks; NaN where of no such worker it is known."""
-        rows = columns[np.isin(self.states, ACTIVE_CODES)]
+        rows = columns[IS_ACTIVE[self.states]]
         known = ~np.isnan(rows)
         nobody = np.nan if columns is self.used or len(rows) else 0.0
         return np.where(known.any(axis=0), np.where(known, rows, 0.0).sum(axis=0), nobody)
 
     def measured(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """(4,), (4,): of how many workers that can run tasks each resource was measured, and how many have it."""
-        active = np.isin(self.states, ACTIVE_CODES)
+        active = IS_ACTIVE[self.states]
         return count_measured(self.used[active], self.capacity[active])
 
     def utilization(self) -> FloatArray:
         """(4,): used / capacity over the workers that can run tasks and were measured; NaN where none was."""
-        used, capacity = (columns[np.isin(self.states, ACTIVE_CODES)] for columns in (self.used, self.capacity))
+        used, capacity = (columns[IS_ACTIVE[self.states]] for columns in (self.used, self.capacity))
         return utilization(used, capacity)
 
 

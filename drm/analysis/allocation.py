@@ -14,7 +14,7 @@ from drm.analysis.imbalance import Imbalance, imbalance
 from drm.analysis.packing import Packed, Rows, mean_packing, packing
 from drm.analysis.stranded import Stranded, stranded
 from drm.history.grouping import natural_key
-from drm.model import ACTIVE_CODES, RESOURCES, WORKER_STATES, FloatArray
+from drm.model import IS_ACTIVE, RESOURCES, WORKER_STATES, FloatArray
 from drm.snapshot import Snapshot, count_measured, utilization
 
 SORTS = ("name", "allocated", "slack")
@@ -68,7 +68,7 @@ class Allocation:
 
 def look(snapshot: Snapshot, resource: str, sort: str, most_rows: int = MOST_ROWS, most_segments: int = MOST_SEGMENTS) -> Allocation:
     """The allocation of a snapshot, in at most so many rows and segments."""
-    active = np.isin(snapshot.states, ACTIVE_CODES)
+    active = IS_ACTIVE[snapshot.states]
     present = tuple(name for index, name in enumerate(RESOURCES) if (snapshot.capacity[active, index] > 0).any())
     if present and resource not in present:
         resource = present[0]
@@ -97,7 +97,7 @@ def look(snapshot: Snapshot, resource: str, sort: str, most_rows: int = MOST_ROW
 def ordered(snapshot: Snapshot, resource: str, sort: str) -> Rows:
     """The active rows; those without the resource come last, unless by name."""
     index = RESOURCES.index(resource)
-    rows = np.flatnonzero(np.isin(snapshot.states, ACTIVE_CODES))
+    rows = np.flatnonzero(IS_ACTIVE[snapshot.states])
     if sort == "name":
         return np.array(sorted(rows.tolist(), key=lambda row: natural_key(snapshot.worker_ids[row])), dtype=np.intp)
     capacity, allocated = snapshot.capacity[rows, index], snapshot.allocated[rows, index]

@@ -27,7 +27,7 @@ from drm.decision import ScalingDecision
 from drm.history.lifetimes import Lifetime
 from drm.history.window import SeriesWindow
 from drm.ledger_query import Query
-from drm.model import ACTIVE_CODES, RESOURCES, STATE_CODE, FloatArray
+from drm.model import IS_ACTIVE, RESOURCES, STATE_CODE, FloatArray
 from drm.view import View
 
 MOST_SECONDS = 86_400.0
@@ -114,7 +114,7 @@ def account(
     since = decision.timestamp if decision.requested_at is None else decision.requested_at
     grows = decision.action == "scale_up"
     paid = _in_states(lifetimes, CHARGED) if grows else [(row, one.ended_at, until) for row, one in enumerate(lifetimes)]
-    had = _in_states(lifetimes, np.isin(np.arange(len(STATE_CODE)), ACTIVE_CODES)) if grows else paid
+    had = _in_states(lifetimes, IS_ACTIVE) if grows else paid
     seconds = np.zeros(len(lifetimes))
     for row, begin, stop in paid:
         # A lifetime that goes on has no end: whoever has not gone saves nothing.

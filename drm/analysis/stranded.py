@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from drm.model import ACTIVE_CODES, RESOURCES, FloatArray
+from drm.model import IS_ACTIVE, RESOURCES, FloatArray
 from drm.placement import SLACK
 from drm.snapshot import Snapshot, WaitingLine
 
@@ -59,7 +59,7 @@ class Stranded:
 def stranded(snapshot: Snapshot) -> Stranded | None:
     """What is free on active workers and fits none of the requests that wait; None where one of both is not known of a moment of the
     past."""
-    active = np.isin(snapshot.states, ACTIVE_CODES)
+    active = IS_ACTIVE[snapshot.states]
     held = snapshot.allocated[active] + snapshot.occupied[active]
     if snapshot.waiting is None or np.isnan(held).any():
         return None

@@ -19,7 +19,7 @@ from drm.decision import Bounds, ScalingDecision
 from drm.engines.simulated import SimulatedEngine
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
-from drm.model import ACTIVE_CODES, STATE_CODE, WorkerType
+from drm.model import IS_ACTIVE, STATE_CODE, WorkerType
 from drm.policies import create_policy
 from drm.policies.conditions import Conditions
 from drm.policies.flips import find_flips
@@ -88,7 +88,7 @@ def check(day: Day, step: int) -> None:
     np.testing.assert_allclose(fleet.allocated, booked, rtol=1e-9, atol=1e-3)
     assert (fleet.allocated <= fleet.capacity * (1 + 1e-9)).all()
     assert set(pool.tasks.running) == {one.task_id for one in pool.reservations.live()}
-    active = np.isin(snapshot.states, ACTIVE_CODES)
+    active = IS_ACTIVE[snapshot.states]
     np.testing.assert_allclose(snapshot.totals(snapshot.allocated), fleet.allocated[active].sum(axis=0))
     assert snapshot.current <= WORKERS
     decision = day.decisions[-1]

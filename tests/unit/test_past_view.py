@@ -21,7 +21,7 @@ from drm.history.store import HistoryStore
 from drm.history.worker_spends import Block, WorkerSpend
 from drm.ledger_query import Query
 from drm.manager import DynamicResourceManager
-from drm.model import ACTIVE_CODES, Resources, Task
+from drm.model import IS_ACTIVE, Resources, Task
 from drm.snapshot import Snapshot
 from drm.state import DRMState
 from drm.task_usage import UsageView
@@ -74,7 +74,7 @@ def test_a_view_of_each_tick_is_what_was_seen_then(stepped: tuple[DRMState, list
         assert (past.tasks.queued, past.tasks.running) == (live.tasks.queued, live.tasks.running)
         assert past.cost_rate == pytest.approx(live.cost_rate, rel=1e-12)
         np.testing.assert_allclose(past.demand, live.demand, rtol=1e-12)
-        active = np.isin(live.states, ACTIVE_CODES)
+        active = IS_ACTIVE[live.states]
         order = [past.worker_ids.index(worker_id) for worker_id in live.worker_ids]
         for columns, again in ((live.used, past.used[order]), (live.allocated, past.allocated[order])):
             has = active[:, None] & (live.capacity > 0)
@@ -164,7 +164,7 @@ def test_windows_end_at_the_moment(stepped: tuple[DRMState, list[Seen]]) -> None
         assert window.mean["workers_current"][-1] == live.current
         assert window.mean["demand_cpu"][-1] == pytest.approx(float(live.demand[0]), rel=1e-12)
         shown = {worker_id for row in view.heatmap(60).rows for worker_id in row.worker_ids}
-        present = {worker_id for worker_id, code in zip(live.worker_ids, live.states, strict=True) if code in ACTIVE_CODES}
+        present = {worker_id for worker_id, code in zip(live.worker_ids, live.states, strict=True) if IS_ACTIVE[code]}
         assert present <= shown
         assert not any(state.lifetimes.of(worker_id)[0].began_at > live.time for worker_id in shown)
 
