@@ -45,6 +45,8 @@ OF_DASK, CPU_OF_DASK = 0.5, 0.2
 DASKS_DASHBOARD = ("/bokeh/", "/distributed/dashboard/")
 """Where a stack of the scheduler stands that works for its page."""
 SAMPLES_A_SECOND = 50
+LINGERS_SECONDS = 40.0
+"""Bokeh goes on with what a page saw for half a minute after it has gone: that is no server without a tab."""
 
 WATCH = """
 window.drmFirst = null;
@@ -157,6 +159,7 @@ def cost_of_a_tab(browser: Browser, peer: Peer, measured: Callable[[], float]) -
         page.wait_for_timeout(4000)
         with_tab.append(measured())
         page.close()
+        time.sleep(LINGERS_SECONDS)
     found = {"without a tab": without, "with one": with_tab}
     told = ", ".join(f"{name} {statistics.mean(one):.2f} ({', '.join(f'{each:.2f}' for each in one)})" for name, one in found.items())
     print(f"\n{peer.name}: CPU a minute {told}", flush=True)
