@@ -12,7 +12,7 @@ from drm.history.window import SeriesWindow
 from drm.ledger_query import Columns
 from drm.model import RESOURCES
 
-GAP_PIXELS = 60
+GAP_PIXELS = 68
 """Between two rows: the title and the legend of the lower one stand there, which on a phone takes two lines."""
 SIZE_PIXELS, LANES_PIXELS, ROW_PIXELS = 190, 140, 130
 
