@@ -10,8 +10,8 @@ from dash.development.base_component import Component
 
 
 class Content(Component):
-    """One element, filled by callbacks through its property `content`: any of `dash.html`, nested, with texts. None of what is in it can be
-    an input or an output. The browser's part is in assets/drm/content.js.
+    """One element, filled by callbacks through its property `content`: any of callbacks/elements.py, nested, with texts. None of what is in
+    it can be an input or an output. The browser's part is in assets/drm/content.js.
 
     `tag`: what kind of element it is. A `data-key` of an element within keeps it the same one, open or closed, wherever it moves to.
     """
